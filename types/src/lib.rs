@@ -1,0 +1,26 @@
+//! Values that every party hashes, signs and verifies alike.
+//!
+//! Pure and `no_std`: no clock, no I/O, no randomness, so that a device, a node, an auditor and a
+//! browser run the same code. Everything here that has bytes has exactly one encoding.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod block;
+pub mod certificate;
+pub mod codec;
+pub mod digest;
+pub mod event;
+pub mod genesis;
+pub mod key;
+pub mod limits;
+pub mod merkle;
+pub mod party;
+pub mod place;
+pub mod time;
+pub mod trust;
+pub mod unit;
+pub mod validator;

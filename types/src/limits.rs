@@ -1,0 +1,99 @@
+//! Every bound that two nodes must share, in one place, with the assertions that tie them together.
+//!
+//! Bounds that only concern one node (connections, request rates) are configuration and live with it.
+
+/// Bytes of one signed event on the log, unless its kind carries other signed messages inside.
+pub const EVENT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a signed handover, testimony or report: each carries up to two events inside.
+pub const EVENT_BYTES_MAX_NESTED: usize = 48 * 1024;
+
+/// Bytes of one entry of the log: tlog-tiles writes its length as a `uint16`.
+pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
+
+/// Children named in one aggregate or disaggregate.
+pub const CHILDREN_MAX: usize = 100;
+
+/// Containers around a unit.
+pub const DEPTH_MAX: usize = 6;
+
+/// Events in a block.
+pub const BLOCK_EVENTS_MAX: usize = 4_096;
+
+/// Bytes of the events in a block.
+pub const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries of the unit map that one block may write.
+pub const BLOCK_MAP_WRITES_MAX: usize = 16_384;
+
+/// Validators in a set.
+pub const VALIDATORS_MAX: usize = 21;
+
+/// Members of a network.
+pub const MEMBERS_MAX: usize = 1_024;
+
+/// Events in a node's pool.
+pub const POOL_EVENTS_MAX: usize = 100_000;
+
+/// Bytes of the events in a node's pool.
+pub const POOL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Sequence numbers of one key that may be missing below its high-water mark.
+pub const MISSING_SEQUENCES_MAX: usize = 32;
+
+/// Holds that may stand on a unit at once.
+pub const HOLDS_MAX: usize = 4;
+
+/// Seal ids that one event may name, and that may be on a unit at once.
+pub const SEALS_MAX: usize = 16;
+
+/// Exception codes that one acceptance may carry.
+pub const EXCEPTIONS_MAX: usize = 16;
+
+/// Place or unit-class restrictions in one enrolment.
+pub const ENROL_SCOPES_MAX: usize = 32;
+
+/// Bytes of a seal id or a conveyance.
+pub const LABEL_BYTES_MAX: usize = 35;
+
+/// Device time ahead of block time from which an event is shown as flagged, milliseconds.
+pub const CLOCK_AHEAD_FLAG_MS: u64 = 5 * 60 * 1000;
+
+/// Device time behind block time from which an event is shown as flagged, milliseconds.
+pub const CLOCK_LATE_FLAG_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How long after it was spent a basis still contests the current one, milliseconds of block time.
+pub const CONTEST_WINDOW_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// How long after a delivery its taker may return the unit, milliseconds of block time.
+pub const RETURN_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How long an event whose reference is unknown waits in a pool, milliseconds.
+pub const POOL_ORPHAN_MS: u64 = 30_000;
+
+/// Versions of the unit map that are kept for proofs.
+pub const MAP_VERSIONS_KEPT: u64 = 256;
+
+/// Bytes of a JSON-RPC request body.
+pub const RPC_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Events in one `custody_submitBatch`.
+pub const SUBMIT_BATCH_MAX: usize = 100;
+
+/// Calls in one JSON-RPC batch.
+pub const RPC_BATCH_MAX: usize = 20;
+
+/// Bytes of a genesis document.
+pub const GENESIS_BYTES_MAX: usize = LOG_ENTRY_BYTES_MAX;
+
+const _: () = {
+    assert!(EVENT_BYTES_MAX < EVENT_BYTES_MAX_NESTED);
+    // Two full events fit into a handover, with room for its own envelope.
+    assert!(2 * EVENT_BYTES_MAX + 1024 <= EVENT_BYTES_MAX_NESTED);
+    assert!(EVENT_BYTES_MAX_NESTED <= LOG_ENTRY_BYTES_MAX);
+    assert!(EVENT_BYTES_MAX_NESTED <= BLOCK_BYTES_MAX);
+    assert!(BLOCK_EVENTS_MAX <= POOL_EVENTS_MAX);
+    assert!(BLOCK_BYTES_MAX <= POOL_BYTES_MAX);
+    // The widest event (an aggregate: children, parent, those around it, the device) fits a block.
+    assert!(2 * CHILDREN_MAX + DEPTH_MAX + 2 <= BLOCK_MAP_WRITES_MAX);
+};

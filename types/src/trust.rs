@@ -1,0 +1,162 @@
+//! The trust file: what an auditor believes before checking anything.
+//!
+//! It names a network by its genesis hash and gives the whole entries of the validator set in force at
+//! some height. JSON, because people read and compare it; unknown fields are refused, because a field
+//! that a verifier does not understand may be one that limits trust.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Epoch, Height};
+use crate::certificate::Domain;
+use crate::codec::DecodeError;
+use crate::digest::NetworkId;
+use crate::genesis::Genesis;
+use crate::key::PublicKey;
+use crate::party::PartyId;
+use crate::validator::{Validator, ValidatorSet};
+
+/// Bytes of a trust file.
+pub const TRUST_BYTES_MAX: usize = 64 * 1024;
+
+const WHAT: &str = "trust file";
+const FORMAT: &str = "consign-trust-v1";
+
+/// What an auditor believes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trust {
+    /// First line of the network's checkpoints.
+    pub origin: String,
+    /// The network.
+    pub network: NetworkId,
+    /// Its incarnation.
+    pub epoch: Epoch,
+    /// Height at which `validators` is in force.
+    pub height: Height,
+    /// The validators in force at `height`.
+    pub validators: ValidatorSet,
+    /// Log keys of the nodes that serve the log; each signs checkpoints under the origin's name.
+    pub logs: Vec<(PartyId, PublicKey)>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: String,
+    origin: String,
+    network: String,
+    epoch: u64,
+    height: u64,
+    validators: Vec<FileValidator>,
+    #[serde(default)]
+    logs: Vec<FileLog>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileValidator {
+    party: String,
+    consensus_key: String,
+    cosigner_key: String,
+    network_key: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileLog {
+    party: String,
+    key: String,
+}
+
+impl Trust {
+    /// Trust in the validators that a genesis names.
+    pub fn of_genesis(genesis: &Genesis, logs: Vec<(PartyId, PublicKey)>) -> Self {
+        Self {
+            origin: genesis.origin().to_string(),
+            network: genesis.network(),
+            epoch: Epoch(0),
+            height: Height(0),
+            validators: genesis.validators().clone(),
+            logs,
+        }
+    }
+
+    /// Where consensus signatures are valid.
+    pub const fn domain(&self) -> Domain {
+        Domain { network: self.network, epoch: self.epoch }
+    }
+
+    /// The file's text, ending in a newline.
+    ///
+    /// # Panics
+    /// Never: a file of strings and numbers always serialises.
+    pub fn to_json(&self) -> String {
+        let validators = self.validators.validators().iter().map(|v| FileValidator {
+            party: v.party.to_string(),
+            consensus_key: v.consensus_key.to_string(),
+            cosigner_key: v.cosigner_key.to_string(),
+            network_key: v.network_key.to_string(),
+        });
+        let logs = self
+            .logs
+            .iter()
+            .map(|(party, key)| FileLog { party: party.to_string(), key: key.to_string() });
+        let file = File {
+            format: FORMAT.to_string(),
+            origin: self.origin.clone(),
+            network: self.network.to_string(),
+            epoch: self.epoch.0,
+            height: self.height.0,
+            validators: validators.collect(),
+            logs: logs.collect(),
+        };
+        let mut text = serde_json::to_string_pretty(&file).expect("strings and numbers serialise");
+        text.push('\n');
+        text
+    }
+
+    /// Reads a trust file.
+    ///
+    /// # Errors
+    /// When the text is too long, is not the expected JSON, or its values do not hold together.
+    pub fn from_json(text: &str) -> Result<Self, DecodeError> {
+        if text.len() > TRUST_BYTES_MAX {
+            let (bytes, max) = (text.len(), TRUST_BYTES_MAX);
+            return Err(DecodeError::TooLong { what: WHAT, bytes, max });
+        }
+        let bad = |why: &dyn core::fmt::Display| DecodeError::malformed(WHAT, why.to_string());
+        let file: File = serde_json::from_str(text).map_err(|e| bad(&e))?;
+        if file.format != FORMAT {
+            return Err(bad(&alloc::format!("format {:?} is not {FORMAT:?}", file.format)));
+        }
+        let key = |text: &str| text.parse::<PublicKey>().map_err(|e| bad(&e));
+        let party = |text: &str| text.parse::<PartyId>().map_err(|e| bad(&e));
+        let validators = file
+            .validators
+            .iter()
+            .map(|v| {
+                Ok(Validator {
+                    party: party(&v.party)?,
+                    consensus_key: key(&v.consensus_key)?,
+                    cosigner_key: key(&v.cosigner_key)?,
+                    network_key: key(&v.network_key)?,
+                })
+            })
+            .collect::<Result<Vec<_>, DecodeError>>()?;
+        let logs = file
+            .logs
+            .iter()
+            .map(|log| Ok((party(&log.party)?, key(&log.key)?)))
+            .collect::<Result<Vec<_>, DecodeError>>()?;
+        Ok(Self {
+            origin: file.origin,
+            network: file.network.parse().map_err(|e| bad(&e))?,
+            epoch: Epoch(file.epoch),
+            height: Height(file.height),
+            validators: ValidatorSet::new(validators).map_err(|e| bad(&e))?,
+            logs,
+        })
+    }
+}

@@ -180,6 +180,17 @@ impl<'a> Reader<'a> {
         Ok(is_null)
     }
 
+    /// The boolean that comes next; `None`, and nothing consumed, where something else does.
+    ///
+    /// # Errors
+    /// When the input is at its end.
+    pub fn maybe_bool(&mut self) -> Result<Option<bool>, DecodeError> {
+        if self.decoder.datatype().map_err(|e| self.error(e))? == Type::Bool {
+            return self.bool().map(Some);
+        }
+        Ok(None)
+    }
+
     /// Expects the tag `number`.
     ///
     /// # Errors

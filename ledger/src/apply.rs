@@ -1,0 +1,153 @@
+//! Executing a block: its events in order, on the state of its parent.
+//!
+//! Everything that a node compares comes out of here: an event that breaks a rule at its place makes the
+//! block invalid. An event is applied whole or not at all.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use consign_types::block::{Epoch, Height, LeafIndex};
+use consign_types::codec::Canonical as _;
+use consign_types::digest::NetworkId;
+use consign_types::event::{Label, Verified};
+use consign_types::key::PublicKey;
+use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX};
+use consign_types::party::SignerId;
+use consign_types::time::Millis;
+use consign_types::unit::UnitId;
+
+use crate::entry::{EntryKey, StateView, read};
+use crate::errors::Rejection;
+use crate::rules;
+use crate::signer::SignerState;
+use crate::unit::UnitState;
+
+/// The block that events are executed in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BlockContext {
+    /// The network.
+    pub network: NetworkId,
+    /// Its incarnation.
+    pub epoch: Epoch,
+    /// The block's height.
+    pub height: Height,
+    /// Block time: the record time of every event in it.
+    pub time: Millis,
+    /// Where the first event of the block will lie in the log.
+    pub first_leaf: LeafIndex,
+}
+
+/// What a block writes, and which units each of its events names.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    writes: BTreeMap<EntryKey, Vec<u8>>,
+    named: Vec<Vec<(UnitId, u64)>>,
+}
+
+impl Outcome {
+    /// New content of entries, by key.
+    pub const fn writes(&self) -> &BTreeMap<EntryKey, Vec<u8>> {
+        &self.writes
+    }
+
+    /// For each event the units that it names, each with the position that the event has in the
+    /// unit's history, from 0.
+    pub fn named(&self) -> &[Vec<(UnitId, u64)>] {
+        &self.named
+    }
+}
+
+/// Entries changed on top of a view, decoded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) units: BTreeMap<UnitId, UnitState>,
+    pub(crate) signers: BTreeMap<SignerId, SignerState>,
+    pub(crate) seals: BTreeSet<Label>,
+}
+
+impl Layer {
+    pub(crate) fn merge(&mut self, newer: Self) {
+        self.units.extend(newer.units);
+        self.signers.extend(newer.signers);
+        self.seals.extend(newer.seals);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.units.len() + self.signers.len() + self.seals.len()
+    }
+
+    /// How many entries there would be with those of `newer`.
+    fn len_with(&self, newer: &Self) -> usize {
+        let units = newer.units.keys().filter(|k| !self.units.contains_key(*k)).count();
+        let signers = newer.signers.keys().filter(|k| !self.signers.contains_key(*k)).count();
+        self.len() + units + signers + newer.seals.len()
+    }
+}
+
+/// A block in execution.
+pub struct Executor<'v, V> {
+    view: &'v V,
+    context: BlockContext,
+    layer: Layer,
+    named: Vec<Vec<(UnitId, u64)>>,
+}
+
+impl<'v, V: StateView> Executor<'v, V> {
+    /// A block without events yet, on the state that `view` reads.
+    pub const fn new(view: &'v V, context: BlockContext) -> Self {
+        let layer =
+            Layer { units: BTreeMap::new(), signers: BTreeMap::new(), seals: BTreeSet::new() };
+        Self { view, context, layer, named: Vec::new() }
+    }
+
+    /// Applies the next event, whole or not at all.
+    ///
+    /// # Errors
+    /// The rule that it breaks at this place.
+    pub fn push(&mut self, event: &Verified) -> Result<(), Rejection> {
+        if self.named.len() == BLOCK_EVENTS_MAX {
+            return Err(Rejection::BlockFull);
+        }
+        let leaf = LeafIndex(self.context.first_leaf.0 + self.named.len() as u64);
+        let change = rules::apply(self.view, &self.layer, &self.context, leaf, event)?;
+        if self.layer.len_with(&change.layer) > BLOCK_MAP_WRITES_MAX {
+            return Err(Rejection::BlockFull);
+        }
+        self.layer.merge(change.layer);
+        self.named.push(change.named);
+        Ok(())
+    }
+
+    /// What the block writes.
+    pub fn finish(self) -> Outcome {
+        let Layer { units, signers, seals } = self.layer;
+        let mut writes = BTreeMap::new();
+        writes.extend(units.into_iter().map(|(k, v)| (EntryKey::Unit(k), v.to_bytes())));
+        writes.extend(signers.into_iter().map(|(k, v)| (EntryKey::Signer(k), v.to_bytes())));
+        // That a seal id was used is all there is to say of it: the CBOR value true.
+        writes.extend(seals.into_iter().map(|k| (EntryKey::Seal(k), alloc::vec![0xf5])));
+        Outcome { writes, named: self.named }
+    }
+}
+
+/// Executes all `events` as one block.
+///
+/// # Errors
+/// Position and rule of the first event that breaks one.
+pub fn apply<V: StateView>(
+    view: &V,
+    context: BlockContext,
+    events: &[Verified],
+) -> Result<Outcome, (usize, Rejection)> {
+    let mut executor = Executor::new(view, context);
+    for (index, event) in events.iter().enumerate() {
+        executor.push(event).map_err(|rejection| (index, rejection))?;
+    }
+    Ok(executor.finish())
+}
+
+/// The present key of a signer, if `key_id` is its id.
+pub fn signer_key(view: &impl StateView, signer: &SignerId, key_id: &[u8; 8]) -> Option<PublicKey> {
+    let state: SignerState = read(view, &EntryKey::Signer(signer.clone()))?;
+    (state.key.key_id() == *key_id).then_some(state.key)
+}

@@ -1,0 +1,164 @@
+//! Why an event is refused: the sender's doing, safe to send back.
+//!
+//! The code is stable and for programs; the sentence names the values and is for people.
+
+use alloc::string::String;
+
+use consign_types::digest::EventId;
+use consign_types::event::{DeliveryFactor, Kind, Label};
+use consign_types::party::{PartyId, SignerId};
+use consign_types::place::Place;
+use consign_types::time::Millis;
+use consign_types::unit::UnitId;
+
+macro_rules! rejections {
+    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty,)* })? = $code:literal, $sentence:literal;)*) => {
+        /// A rule that an event breaks.
+        #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+        #[allow(missing_docs, reason = "fields are the values named in the sentence")]
+        pub enum Rejection {
+            $($(#[$doc])* #[error($sentence)] $name $({ $($field: $type,)* })?,)*
+        }
+
+        impl Rejection {
+            /// The stable code.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$name $({ $($field: _,)* })? => $code,)* }
+            }
+
+            /// Every code there is.
+            pub const CODES: &'static [&'static str] = &[$($code,)*];
+        }
+    };
+}
+
+rejections! {
+    /// Meant for another network.
+    ForeignNetwork = "foreign_network", "the event is for another network";
+    /// Nobody enrolled this signer.
+    UnknownDevice { signer: SignerId, } = "unknown_device", "{signer} is not enrolled";
+    /// The key id is not that of the signer's present key.
+    WrongKey { signer: SignerId, } = "wrong_key", "the key in the event is not the present key of {signer}";
+    /// The enrolment does not cover this kind of event.
+    KindNotEnrolled { signer: SignerId, kind: Kind, } = "kind_not_enrolled", "{signer} is not enrolled for events of kind {kind}";
+    /// The enrolment does not cover this place.
+    PlaceNotEnrolled { signer: SignerId, } = "place_not_enrolled", "{signer} is not enrolled for the place of the event";
+    /// The enrolment does not cover this class of unit.
+    ClassNotEnrolled { signer: SignerId, unit: UnitId, } = "class_not_enrolled", "{signer} is not enrolled for units such as {unit}";
+    /// The sequence number was used, or closed by a floor.
+    SequenceUsed { signer: SignerId, sequence: u64, } = "sequence_used", "sequence number {sequence} of {signer} was used or closed before";
+    /// The number would leave too many missing below it.
+    SequenceGap { signer: SignerId, sequence: u64, high: u64, } = "sequence_gap", "sequence number {sequence} of {signer} is too far above {high}: send the missing ones first, or raise the floor";
+    /// A floor above the event's own number.
+    FloorAboveSequence { sequence: u64, floor: u64, } = "floor_above_sequence", "the floor {floor} is above the event's own sequence number {sequence}";
+    /// The subject is not what this kind of event is about.
+    WrongSubject { kind: Kind, } = "wrong_subject", "an event of kind {kind} is not about such a subject";
+    /// No such unit.
+    UnknownUnit { unit: UnitId, } = "unknown_unit", "{unit} is not registered";
+    /// The number is taken.
+    UnitKnown { unit: UnitId, } = "unit_known", "{unit} is registered already";
+    /// The event must say where.
+    PlaceMissing { kind: Kind, } = "place_missing", "an event of kind {kind} must name its place";
+    /// The signer's party does not hold the unit.
+    NotCustodian { unit: UnitId, custodian: PartyId, signer: PartyId, } = "not_custodian", "unit {unit} is held by {custodian}, not by {signer}";
+    /// The signer's party is not the owner.
+    NotOwner { unit: UnitId, owner: PartyId, signer: PartyId, } = "not_owner", "unit {unit} was registered by {owner}, not by {signer}";
+    /// The signer's party has nothing to do with the unit.
+    NotInvolved { unit: UnitId, signer: PartyId, } = "not_involved", "{signer} is neither custodian, offered receiver nor owner of {unit}";
+    /// The signer's party is no authority.
+    NotAuthority { signer: PartyId, } = "not_authority", "{signer} is not an authority of this network";
+    /// An end was reached.
+    Closed { unit: UnitId, } = "closed", "unit {unit} is closed";
+    /// Two parties claim it.
+    Contested { unit: UnitId, } = "contested", "custody of {unit} is contested; nothing moves until it is resolved";
+    /// It is inside of another unit.
+    Contained { unit: UnitId, parent: UnitId, } = "contained", "unit {unit} is inside of {parent}";
+    /// It is not inside of the unit named.
+    NotInside { unit: UnitId, parent: UnitId, } = "not_inside", "unit {unit} is not inside of {parent}";
+    /// An offer is open.
+    OfferOpen { unit: UnitId, offer: EventId, } = "offer_open", "offer {offer} of {unit} is open";
+    /// No such offer is open.
+    NoSuchOffer { unit: UnitId, offer: EventId, } = "no_such_offer", "offer {offer} of {unit} is not open";
+    /// The offer ran out.
+    OfferExpired { offer: EventId, until: Millis, } = "offer_expired", "offer {offer} ran out at {until}";
+    /// The offer would be over before it begins.
+    OfferInPast { until: Millis, } = "offer_in_past", "the offer ends at {until}, before the present block";
+    /// The offer is for another party.
+    NotReceiver { receiver: PartyId, signer: PartyId, } = "not_receiver", "the offer is to {receiver}, not to {signer}";
+    /// An offer to oneself.
+    OfferToSelf = "offer_to_self", "custody cannot be offered to the party that holds it";
+    /// The party named is no member.
+    UnknownParty { party: PartyId, } = "unknown_party", "{party} is not a member of this network";
+    /// The offer must name its basis.
+    BasisMissing = "basis_missing", "an offer must name the event by which the party holds the unit";
+    /// Only an offer names a basis.
+    BasisUnexpected { kind: Kind, } = "basis_unexpected", "an event of kind {kind} names no basis";
+    /// The basis is not how the party holds the unit now.
+    StaleBasis { unit: UnitId, basis: EventId, } = "stale_basis", "{basis} is not the event by which {unit} is held now";
+    /// Seals differ, and no exception says so.
+    SealsDiffer { unit: UnitId, } = "seals_differ", "the seals found on {unit} are not those on record, and no exception says so";
+    /// An authority holds it.
+    OnHold { unit: UnitId, } = "on_hold", "unit {unit} is on hold";
+    /// Something inside is held or contested.
+    BlockedInside { unit: UnitId, } = "blocked_inside", "a unit inside of {unit} is on hold or contested";
+    /// Its seal is on.
+    Sealed { unit: UnitId, } = "sealed", "unit {unit} is sealed";
+    /// No seal is on.
+    NotSealed { unit: UnitId, } = "not_sealed", "unit {unit} is not sealed";
+    /// A seal id is used once.
+    SealUsed { seal: Label, } = "seal_used", "seal id {seal} was used before";
+    /// Too deep.
+    TooDeep { unit: UnitId, } = "too_deep", "unit {unit} would be inside of more than 6 units";
+    /// A unit inside of itself.
+    Cycle { unit: UnitId, } = "cycle", "unit {unit} cannot be inside of itself";
+    /// Not in one place.
+    ElsewherePlace { unit: UnitId, } = "elsewhere", "unit {unit} is not where the container is";
+    /// It is on its way.
+    Moving { unit: UnitId, } = "moving", "unit {unit} is on its way";
+    /// It is not on its way.
+    NotMoving { unit: UnitId, at: Place, } = "not_moving", "unit {unit} is at {at}, not on its way";
+    /// Another conveyance.
+    WrongConveyance { unit: UnitId, } = "wrong_conveyance", "unit {unit} is not on that conveyance, or is on another";
+    /// No excursion is open.
+    NoExcursion { unit: UnitId, } = "no_excursion", "no excursion of {unit} is open";
+    /// No such hold.
+    NoSuchHold { unit: UnitId, hold: EventId, } = "no_such_hold", "hold {hold} of {unit} does not stand";
+    /// Too many holds at once.
+    TooManyHolds { unit: UnitId, } = "too_many_holds", "4 holds stand on {unit} already";
+    /// The delivery lacks what was booked.
+    FactorMissing { factor: DeliveryFactor, } = "factor_missing", "the delivery lacks the booked factor {factor}";
+    /// More than the signer may decide alone.
+    ConsentNeeded { unit: UnitId, } = "consent_needed", "this needs the consent of the owner of {unit}, which this version cannot record";
+    /// The device belongs to another member.
+    ForeignDevice { device: SignerId, signer: SignerId, } = "foreign_device", "{signer} cannot enrol {device}: only a member's own key enrols that member's devices";
+    /// Enrolled already.
+    DeviceKnown { device: SignerId, } = "device_known", "{device} is enrolled already";
+    /// The new device did not show that it holds its key.
+    NoPossession { device: SignerId, } = "no_possession", "the proof that {device} holds its key does not verify";
+    /// The inner messages do not belong together.
+    HandoverMismatch { why: String, } = "handover_mismatch", "offer and acceptance do not belong together: {why}";
+    /// The block is full for this event.
+    BlockFull = "block_full", "the block has no room for this event";
+}
+
+impl Rejection {
+    /// Whether the same event may be taken later, without anything being changed about it.
+    pub const fn retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownDevice { .. }
+                | Self::SequenceGap { .. }
+                | Self::UnknownUnit { .. }
+                | Self::NoSuchOffer { .. }
+                | Self::BlockFull
+        )
+    }
+
+    /// Whether what the event refers to may still be on its way.
+    pub const fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownDevice { .. } | Self::UnknownUnit { .. } | Self::NoSuchOffer { .. }
+        )
+    }
+}

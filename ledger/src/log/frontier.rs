@@ -1,0 +1,75 @@
+//! The right edge of the tree: all that appending needs.
+
+use alloc::vec::Vec;
+
+use consign_types::block::{LeafIndex, TreeSize};
+use consign_types::digest::{Digest, LeafHash, TreeRoot};
+use consign_types::merkle;
+
+/// Binary levels in a tile.
+const TILE_HEIGHT: u32 = 8;
+
+/// The hash of a complete subtree of `256^level` leaves: what tiles are made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TileHash {
+    /// Tile level: 0 for leaf hashes.
+    pub level: u8,
+    /// Position among the subtrees of that level.
+    pub index: u64,
+    /// The hash.
+    pub hash: Digest,
+}
+
+/// Roots of the complete subtrees that make up the tree, largest first: one for each set bit of its
+/// size.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Frontier {
+    size: u64,
+    roots: Vec<Digest>,
+}
+
+impl Frontier {
+    /// The frontier of a tree of `size` leaves whose complete subtrees have these roots.
+    ///
+    /// # Panics
+    /// When there is not one root for each set bit of the size.
+    pub fn from_roots(size: TreeSize, roots: Vec<Digest>) -> Self {
+        assert_eq!(roots.len(), size.0.count_ones() as usize);
+        Self { size: size.0, roots }
+    }
+
+    /// Number of leaves.
+    pub const fn size(&self) -> TreeSize {
+        TreeSize(self.size)
+    }
+
+    /// Appends a leaf and hands every hash that a tile now gets to `completed`, lower levels first.
+    pub fn append(&mut self, leaf: LeafHash, mut completed: impl FnMut(TileHash)) -> LeafIndex {
+        let index = self.size;
+        self.size += 1;
+        let (mut hash, mut level) = (leaf.0, 0);
+        completed(TileHash { level: 0, index, hash });
+        // A binary counter: each trailing one of the old size is a subtree that joins this one.
+        while index >> level & 1 == 1 {
+            let left = self.roots.pop().unwrap_or_default();
+            hash = merkle::node_hash(&left, &hash);
+            level += 1;
+            if level % TILE_HEIGHT == 0 {
+                let tile_level = (level / TILE_HEIGHT) as u8;
+                completed(TileHash { level: tile_level, index: index >> level, hash });
+            }
+        }
+        self.roots.push(hash);
+        assert_eq!(self.roots.len(), self.size.count_ones() as usize);
+        LeafIndex(index)
+    }
+
+    /// Merkle tree hash (RFC 6962, 2.1).
+    pub fn root(&self) -> TreeRoot {
+        let fold = |right: Digest, left: &Digest| merkle::node_hash(left, &right);
+        match self.roots.split_last() {
+            None => merkle::empty_root(),
+            Some((last, larger)) => TreeRoot(larger.iter().rev().fold(*last, fold)),
+        }
+    }
+}

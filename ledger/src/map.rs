@@ -1,0 +1,248 @@
+//! The unit map: a Jellyfish Merkle tree over entries (crate `jmt`), hashed with SHA-256.
+//!
+//! One version for each height. Nodes and values are read through [`MapStore`] and written by whoever
+//! keeps them, as the opaque bytes of a [`MapBatch`]. A proof of one entry proves it, or its absence,
+//! under the root that a block record names.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use borsh::BorshDeserialize as _;
+use consign_types::digest::{Digest, MapRoot};
+use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
+use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, RootHash, SimpleHasher};
+use sha2::Digest as _;
+
+use crate::entry::EntryKey;
+
+/// Where nodes and values of the map lie.
+pub trait MapStore {
+    /// The node under an encoded key.
+    fn node(&self, key: &[u8]) -> Option<Vec<u8>>;
+    /// The newest value of a map key at or before `version`.
+    fn value(&self, key: &[u8; 32], version: u64) -> Option<Vec<u8>>;
+}
+
+/// What an update adds to the map, and what it makes stale.
+#[derive(Clone, Debug, Default)]
+pub struct MapBatch {
+    /// New nodes, by encoded key.
+    pub nodes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// New values, by map key.
+    pub values: Vec<([u8; 32], Vec<u8>)>,
+    /// Encoded keys of nodes that no version from this one on needs.
+    pub stale: Vec<Vec<u8>>,
+}
+
+/// Why the map could not be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the unit map cannot be read: {0}")]
+pub struct BadMap(alloc::string::String);
+
+/// A proof that an entry has a value, or that there is none.
+#[derive(Clone, Debug)]
+pub struct MapProof(jmt::proof::SparseMerkleProof<Sha256>);
+
+/// A map proof that does not hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the map proof does not lead to the root of the unit map")]
+pub struct BadMapProof;
+
+/// SHA-256 for the tree.
+#[derive(Clone, Debug)]
+struct Sha256(sha2::Sha256);
+
+impl SimpleHasher for Sha256 {
+    fn new() -> Self {
+        Self(sha2::Sha256::new())
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn finalize(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
+/// Puts `writes` into the map as its version `version`, the one after the version before.
+///
+/// # Errors
+/// When the store lacks a node, or holds bytes that are none.
+pub fn update(
+    store: &impl MapStore,
+    version: u64,
+    writes: &BTreeMap<EntryKey, Vec<u8>>,
+) -> Result<(MapRoot, MapBatch), BadMap> {
+    let reader = Reader(store);
+    let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
+    let keyed: Vec<_> = writes.iter().map(|(key, value)| (key.map_key(), value)).collect();
+    let set = keyed.iter().map(|(key, value)| (KeyHash(*key), Some((*value).clone())));
+    let (RootHash(root), update) = tree.put_value_set(set, version).map_err(bad)?;
+    let mut batch = MapBatch {
+        values: keyed.iter().map(|(key, value)| (*key, (*value).clone())).collect(),
+        ..MapBatch::default()
+    };
+    for (key, node) in update.node_batch.nodes() {
+        batch.nodes.push((encode_key(key), borsh::to_vec(node).map_err(|e| bad(e.into()))?));
+    }
+    batch.stale =
+        update.stale_node_index_batch.iter().map(|stale| encode_key(&stale.node_key)).collect();
+    Ok((MapRoot(Digest(root)), batch))
+}
+
+/// The value of an entry at a version, or its absence, with the proof.
+///
+/// # Errors
+/// When the store lacks a node of that version, or holds bytes that are none.
+pub fn prove(
+    store: &impl MapStore,
+    version: u64,
+    key: &EntryKey,
+) -> Result<(Option<Vec<u8>>, MapProof), BadMap> {
+    let reader = Reader(store);
+    let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
+    let (value, proof) = tree.get_with_proof(KeyHash(key.map_key()), version).map_err(bad)?;
+    Ok((value, MapProof(proof)))
+}
+
+impl MapProof {
+    /// Checks that the entry has this value, or none, under `root`.
+    ///
+    /// # Errors
+    /// When the proof leads elsewhere.
+    pub fn verify(
+        &self,
+        root: MapRoot,
+        key: &EntryKey,
+        value: Option<&[u8]>,
+    ) -> Result<(), BadMapProof> {
+        self.0.verify(RootHash(root.0.0), KeyHash(key.map_key()), value).map_err(|_| BadMapProof)
+    }
+}
+
+struct Reader<'a, S>(&'a S);
+
+impl<S: MapStore> TreeReader for Reader<'_, S> {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        let Some(bytes) = self.0.node(&encode_key(key)) else { return Ok(None) };
+        Ok(Some(Node::try_from_slice(&bytes)?))
+    }
+
+    fn get_value_option(&self, max: u64, key: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        Ok(self.0.value(&key.0, max))
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        // Only asked for while restoring a tree, which is never done here.
+        Ok(None)
+    }
+}
+
+/// The version first and big-endian, so that nodes of one block lie together.
+fn encode_key(key: &NodeKey) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(48);
+    bytes.extend_from_slice(&key.version().to_be_bytes());
+    let path = borsh::to_vec(key.nibble_path());
+    bytes.extend_from_slice(&path.unwrap_or_default());
+    bytes
+}
+
+fn bad(error: anyhow::Error) -> BadMap {
+    BadMap(alloc::format!("{error}"))
+}
+
+/// A map in memory, for auditors that replay and for tests.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryMap {
+    nodes: BTreeMap<Vec<u8>, Vec<u8>>,
+    values: BTreeMap<([u8; 32], u64), Vec<u8>>,
+}
+
+impl MemoryMap {
+    /// Takes up an update.
+    pub fn absorb(&mut self, version: u64, batch: MapBatch) {
+        self.nodes.extend(batch.nodes);
+        self.values.extend(batch.values.into_iter().map(|(key, value)| ((key, version), value)));
+    }
+
+    /// Forgets nodes that no later version needs, and values that were replaced.
+    pub fn absorb_newest(&mut self, batch: MapBatch) {
+        for key in &batch.stale {
+            self.nodes.remove(key);
+        }
+        self.nodes.extend(batch.nodes);
+    }
+}
+
+impl MapStore for MemoryMap {
+    fn node(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.nodes.get(key).cloned()
+    }
+
+    fn value(&self, key: &[u8; 32], version: u64) -> Option<Vec<u8>> {
+        self.values.range((*key, 0)..=(*key, version)).next_back().map(|(_, value)| value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> EntryKey {
+        EntryKey::Unit(alloc::format!("trk/handler/{n}").parse().unwrap())
+    }
+
+    fn writes(range: core::ops::Range<u32>, salt: u8) -> BTreeMap<EntryKey, Vec<u8>> {
+        range.map(|n| (key(n), alloc::vec![salt, n as u8])).collect()
+    }
+
+    #[test]
+    fn presence_and_absence_are_proven_at_every_kept_version() {
+        let mut map = MemoryMap::default();
+        let mut roots = Vec::new();
+        for version in 0..4 {
+            let writes = writes(version..version + 100, version as u8);
+            let (root, batch) = update(&map, u64::from(version), &writes).unwrap();
+            map.absorb(u64::from(version), batch);
+            roots.push(root);
+        }
+        for (version, root) in roots.iter().enumerate() {
+            for n in [0, 1, 50, 99, 102, 5000] {
+                let (value, proof) = prove(&map, version as u64, &key(n)).unwrap();
+                assert_eq!(proof.verify(*root, &key(n), value.as_deref()), Ok(()));
+                let other = value.is_none().then_some(&b"lie"[..]);
+                assert_eq!(proof.verify(*root, &key(n), other), Err(BadMapProof));
+                assert_eq!(proof.verify(*root, &key(n + 1), value.as_deref()), Err(BadMapProof));
+            }
+        }
+    }
+
+    /// A block of the record alone writes nothing: the version after it still finds its root.
+    #[test]
+    fn an_empty_update_keeps_the_root() {
+        let mut map = MemoryMap::default();
+        let (first, batch) = update(&map, 0, &writes(0..10, 1)).unwrap();
+        map.absorb_newest(batch);
+        let (second, batch) = update(&map, 1, &BTreeMap::new()).unwrap();
+        map.absorb_newest(batch);
+        assert_eq!(first, second);
+        let (third, _) = update(&map, 2, &writes(0..1, 2)).unwrap();
+        assert_ne!(first, third);
+    }
+
+    /// Keeping only the newest nodes gives the same roots as keeping all.
+    #[test]
+    fn pruning_does_not_change_roots() {
+        let (mut all, mut newest) = (MemoryMap::default(), MemoryMap::default());
+        for version in 0..20_u32 {
+            let writes = writes(version * 7..version * 7 + 30, version as u8);
+            let (root, batch) = update(&all, u64::from(version), &writes).unwrap();
+            let (pruned, same) = update(&newest, u64::from(version), &writes).unwrap();
+            assert_eq!(root, pruned, "version {version}");
+            all.absorb(u64::from(version), batch);
+            newest.absorb_newest(same);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The custody rules, one function for each row of the table in the design, grouped by what they move.
+//!
+//! A rule reads and changes a [`Tx`]: a scratch copy of the entries that one event touches. A rule that
+//! refuses leaves nothing behind.
+
+mod condition;
+mod contain;
+mod custody;
+mod device;
+mod handover;
+mod journey;
+mod seal;
+mod tx;
+
+use consign_types::block::LeafIndex;
+use consign_types::event::{Action, Event, Kind, Subject, Verified};
+use consign_types::unit::UnitId;
+
+use crate::apply::{BlockContext, Layer};
+use crate::entry::StateView;
+use crate::errors::Rejection;
+use crate::signer::BadNumber;
+
+pub use tx::{Change, Tx};
+
+/// What `event` changes on top of `layer` on top of `view`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn apply<V: StateView>(
+    view: &V,
+    layer: &Layer,
+    context: &BlockContext,
+    leaf: LeafIndex,
+    event: &Verified,
+) -> Result<Change, Rejection> {
+    let mut tx = Tx::new(view, layer, context, leaf, event.signed().id());
+    admit_signer(&mut tx, event)?;
+    dispatch(&mut tx, event)?;
+    Ok(tx.finish())
+}
+
+/// The signer is enrolled for this, under the key that was checked, and uses its number once.
+fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(), Rejection> {
+    let event = verified.event();
+    if event.network != tx.context().network {
+        return Err(Rejection::ForeignNetwork);
+    }
+    let signer = event.signer.clone();
+    let mut state =
+        tx.signer(&signer).ok_or_else(|| Rejection::UnknownDevice { signer: signer.clone() })?;
+    if state.key.key_id() != verified.signed().key_id() {
+        return Err(Rejection::WrongKey { signer });
+    }
+    let kind = event.action.kind();
+    if !state.kinds.has(kind) {
+        return Err(Rejection::KindNotEnrolled { signer, kind });
+    }
+    let place_fits =
+        state.places.is_empty() || event.place.as_ref().is_some_and(|p| state.places.contains(p));
+    if !place_fits {
+        return Err(Rejection::PlaceNotEnrolled { signer });
+    }
+    if let Subject::Unit(unit) = &event.subject
+        && !state.classes.is_empty()
+        && !state.classes.contains(&unit.class())
+    {
+        return Err(Rejection::ClassNotEnrolled { signer, unit: unit.clone() });
+    }
+    let sequence = event.sequence;
+    let high = state.sequence.high();
+    state.sequence.take(sequence, event.floor).map_err(|bad| match bad {
+        BadNumber::Used => Rejection::SequenceUsed { signer: signer.clone(), sequence },
+        BadNumber::Gap => Rejection::SequenceGap { signer: signer.clone(), sequence, high },
+        BadNumber::Floor => Rejection::FloorAboveSequence { sequence, floor: event.floor },
+    })?;
+    tx.put_signer(signer, state);
+    match (&event.basis, kind) {
+        (None, Kind::Offer) => Err(Rejection::BasisMissing),
+        (Some(_), kind) if kind != Kind::Offer => Err(Rejection::BasisUnexpected { kind }),
+        _ => Ok(()),
+    }
+}
+
+fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(), Rejection> {
+    let event = verified.event();
+    let unit = subject_unit(event);
+    match &event.action {
+        Action::Register => custody::register(tx, event, unit?),
+        Action::Book { receiver, factors, .. } => {
+            custody::book(tx, event, unit?, receiver, *factors)
+        }
+        Action::Offer { to, until, .. } => custody::offer(tx, event, unit?, to, *until),
+        Action::Accept { .. } => custody::accept(tx, event, unit?),
+        Action::Refuse { offer, .. } => custody::refuse(tx, event, unit?, offer),
+        Action::Cancel { offer } => custody::cancel(tx, event, unit?, offer),
+        Action::Handover { .. } => handover::handover(tx, verified, unit?),
+        Action::Aggregate { children } => contain::aggregate(tx, event, unit?, children),
+        Action::Disaggregate { children } => contain::disaggregate(tx, event, unit?, children),
+        Action::Load { conveyance } => journey::load(tx, event, unit?, conveyance),
+        Action::Unload { conveyance } => journey::unload(tx, event, unit?, conveyance),
+        Action::Depart { conveyance } => journey::depart(tx, event, unit?, conveyance.as_ref()),
+        Action::Arrive => journey::arrive(tx, event, unit?),
+        Action::Observe { .. } => condition::observe(tx, event, unit?),
+        Action::SealApply { ids } => seal::seal_apply(tx, event, unit?, ids),
+        Action::SealVerify { ids } => seal::seal_verify(tx, event, unit?, ids),
+        Action::SealBreak { .. } => seal::seal_break(tx, event, unit?),
+        Action::Readings { first, last, .. } => {
+            condition::readings(tx, event, unit?, *first, *last)
+        }
+        Action::Excursion { .. } => condition::excursion(tx, event, unit?),
+        Action::CloseExcursion { verdict } => condition::close(tx, event, unit?, *verdict),
+        Action::Hold { .. } => condition::hold(tx, event, unit?),
+        Action::Release { hold } => condition::release(tx, event, unit?, hold),
+        Action::Exception { .. } => condition::exception(tx, event, unit?),
+        Action::Attempt { .. } => custody::attempt(tx, event, unit?),
+        Action::Deliver { factors } => custody::deliver(tx, event, unit?, factors),
+        Action::Return { .. } => custody::return_to_signer(tx, event, unit?),
+        Action::Enrol { .. } => device::enrol(tx, event),
+    }
+}
+
+fn subject_unit(event: &Event) -> Result<&UnitId, Rejection> {
+    event.subject.unit().ok_or(Rejection::WrongSubject { kind: event.action.kind() })
+}

@@ -1,0 +1,178 @@
+//! A signer's entry: its key, what it may sign, and which sequence numbers it used.
+
+use alloc::vec::Vec;
+
+use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
+use consign_types::event::{Kind, KindSet};
+use consign_types::key::PublicKey;
+use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX};
+use consign_types::place::Place;
+use consign_types::unit::UnitClass;
+
+/// What is known of a device, or of a member's own key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignerState {
+    /// Its key.
+    pub key: PublicKey,
+    /// Kinds of event that it may sign.
+    pub kinds: KindSet,
+    /// Places it may sign for; empty for any.
+    pub places: Vec<Place>,
+    /// Classes of unit it may sign for; empty for any.
+    pub classes: Vec<UnitClass>,
+    /// Which of its numbers were used.
+    pub sequence: Sequence,
+}
+
+/// Which sequence numbers were used: all up to `high`, but for `missing` ones.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Sequence {
+    high: u64,
+    missing: Vec<u64>,
+    floor: u64,
+}
+
+/// Why a number cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadNumber {
+    /// Used, or closed by a floor.
+    Used,
+    /// It would leave too many missing.
+    Gap,
+    /// The floor is above the number.
+    Floor,
+}
+
+impl Sequence {
+    /// The highest number used.
+    pub const fn high(&self) -> u64 {
+        self.high
+    }
+
+    /// Whether `number` was used or closed.
+    pub fn is_used(&self, number: u64) -> bool {
+        number <= self.high && !self.missing.contains(&number)
+    }
+
+    /// Uses `number` and closes what is missing below `floor`.
+    ///
+    /// # Errors
+    /// When the number was used or closed, leaves more than 32 missing, or lies below its floor.
+    pub fn take(&mut self, number: u64, floor: u64) -> Result<(), BadNumber> {
+        if floor > number {
+            return Err(BadNumber::Floor);
+        }
+        if self.is_used(number) || number < self.floor {
+            return Err(BadNumber::Used);
+        }
+        let floor = self.floor.max(floor);
+        let mut missing: Vec<u64> =
+            self.missing.iter().copied().filter(|m| *m >= floor && *m != number).collect();
+        if number > self.high {
+            let first = floor.max(self.high + 1);
+            // Compared before anything is allocated: the gap may be astronomic.
+            if number - first.min(number) > (MISSING_SEQUENCES_MAX - missing.len()) as u64 {
+                return Err(BadNumber::Gap);
+            }
+            missing.extend(first..number);
+            self.high = number;
+        }
+        self.missing = missing;
+        self.floor = floor;
+        Ok(())
+    }
+}
+
+impl SignerState {
+    /// A member's own key: it enrols, and signs nothing about units.
+    pub fn of_member(key: PublicKey) -> Self {
+        Self {
+            key,
+            kinds: KindSet::of(&[Kind::Enrol]),
+            places: Vec::new(),
+            classes: Vec::new(),
+            sequence: Sequence::default(),
+        }
+    }
+}
+
+impl Canonical for SignerState {
+    const WHAT: &'static str = "signer entry";
+    const BYTES_MAX: usize = 2048;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.array(7).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
+        to.array(self.places.len() as u64).sure();
+        for place in &self.places {
+            to.str(place.as_str()).sure();
+        }
+        to.array(self.classes.len() as u64).sure();
+        for class in &self.classes {
+            to.str(class.prefix()).sure();
+        }
+        to.u64(self.sequence.high).sure().u64(self.sequence.floor).sure();
+        to.array(self.sequence.missing.len() as u64).sure();
+        for number in &self.sequence.missing {
+            to.u64(*number).sure();
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array_of(7)?;
+        Ok(Self {
+            key: PublicKey::read(from)?,
+            kinds: {
+                let bits = from.u64()?;
+                KindSet::from_bits(bits).ok_or_else(|| from.error("an unknown kind"))?
+            },
+            places: from.list(ENROL_SCOPES_MAX, Reader::parse)?,
+            classes: from.list(UnitClass::ALL.len(), |from| {
+                let prefix = from.text()?;
+                UnitClass::from_prefix(prefix).ok_or_else(|| from.error("an unknown class"))
+            })?,
+            sequence: Sequence {
+                high: from.u64()?,
+                floor: from.u64()?,
+                missing: from.list(MISSING_SEQUENCES_MAX, Reader::u64)?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_is_used_once_in_any_order() {
+        let mut sequence = Sequence::default();
+        for number in [1, 3, 2, 33] {
+            assert_eq!(sequence.take(number, 0), Ok(()), "{number}");
+            assert_eq!(sequence.take(number, 0), Err(BadNumber::Used), "{number}");
+        }
+        assert_eq!(sequence.missing, (4..33).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_gap_of_more_than_32_is_refused_and_changes_nothing() {
+        let mut sequence = Sequence::default();
+        assert_eq!(sequence.take(34, 0), Err(BadNumber::Gap));
+        assert_eq!(sequence.take(u64::MAX, 0), Err(BadNumber::Gap));
+        assert_eq!(sequence, Sequence::default());
+        assert_eq!(sequence.take(33, 0), Ok(()));
+        assert_eq!(sequence.take(34, 0), Ok(()));
+        assert_eq!(sequence.take(36, 0), Err(BadNumber::Gap));
+    }
+
+    #[test]
+    fn a_floor_closes_missing_numbers_for_ever() {
+        let mut sequence = Sequence::default();
+        assert_eq!(sequence.take(u64::MAX, u64::MAX), Ok(()));
+        assert_eq!(sequence.take(7, 0), Err(BadNumber::Used));
+        let mut sequence = Sequence::default();
+        assert_eq!(sequence.take(10, 9), Ok(()));
+        assert_eq!(sequence.take(9, 0), Ok(()));
+        assert_eq!(sequence.take(8, 0), Err(BadNumber::Used));
+        assert_eq!(sequence.take(11, 12), Err(BadNumber::Floor));
+    }
+}

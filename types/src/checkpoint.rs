@@ -1,0 +1,288 @@
+//! Checkpoints and their cosignatures (C2SP tlog-checkpoint v1, tlog-cosignature v1).
+//!
+//! A checkpoint names a log, its size and its root. Validators cosign it; a quorum of them is exactly a
+//! group of C2SP's tlog-policy, so other tools check our finality without knowing our protocol.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::block::TreeSize;
+use crate::codec::DecodeError;
+use crate::digest::{Digest, TreeRoot};
+use crate::key::{BadSignature, PublicKey, SecretKey, Signature};
+use crate::note::{KeyType, Note, NoteSignature, VerifierKey};
+use crate::party::PartyId;
+use crate::validator::{ValidatorIndex, ValidatorSet};
+
+const WHAT: &str = "checkpoint";
+
+/// What a log was at a size.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// The log.
+    pub origin: String,
+    /// Number of leaves.
+    pub size: TreeSize,
+    /// Its root.
+    pub root: TreeRoot,
+}
+
+/// A cosigner's word that it saw the log like this, at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cosignature {
+    /// Seconds since the epoch.
+    pub time_s: u64,
+    /// Over the message of tlog-cosignature.
+    pub signature: Signature,
+}
+
+/// A checkpoint whose quorum was checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Proven {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Validators whose cosignatures hold, ascending.
+    pub validators: Vec<ValidatorIndex>,
+    /// The quorum-th newest of their times, seconds since the epoch: how fresh it is.
+    pub time_s: u64,
+}
+
+/// Why a checkpoint is not trusted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotProven {
+    /// Not a checkpoint.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    /// Of another log.
+    #[error("the checkpoint is of log {found:?}, not {expected:?}")]
+    Origin {
+        /// The log that it names.
+        found: String,
+        /// The log that is trusted.
+        expected: String,
+    },
+    /// A cosignature under a validator's name and key id that does not hold.
+    #[error("the cosignature of {0} does not hold")]
+    Signature(PartyId),
+    /// Too few.
+    #[error("{found} of the {quorum} cosignatures that are needed hold")]
+    NoQuorum {
+        /// Validators that cosigned.
+        found: usize,
+        /// How many must have.
+        quorum: usize,
+    },
+}
+
+impl Checkpoint {
+    /// The text of the note: origin, size, root, each on a line.
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))
+    }
+
+    /// Reads the text of a note. Extension lines are refused.
+    ///
+    /// # Errors
+    /// When the text is not the one form of a checkpoint.
+    pub fn from_text(text: &str) -> Result<Self, DecodeError> {
+        let bad = |why: &str| DecodeError::malformed(WHAT, why);
+        let mut lines = text.split('\n');
+        let (Some(origin), Some(size), Some(root), Some(""), None) =
+            (lines.next(), lines.next(), lines.next(), lines.next(), lines.next())
+        else {
+            return Err(bad("not three lines"));
+        };
+        let root = STANDARD.decode(root).ok().and_then(|bytes| Digest::from_slice(&bytes));
+        let parsed = Self {
+            origin: origin.to_string(),
+            size: TreeSize(size.parse().map_err(|_| bad("the size is no number"))?),
+            root: TreeRoot(root.ok_or_else(|| bad("the root is not 32 bytes of base64"))?),
+        };
+        if parsed.origin.is_empty() || parsed.text() != text {
+            return Err(DecodeError::NotCanonical { what: WHAT });
+        }
+        Ok(parsed)
+    }
+
+    /// Cosigns this checkpoint at `time_s`.
+    pub fn cosign(&self, key: &SecretKey, time_s: u64) -> Cosignature {
+        Cosignature {
+            time_s,
+            signature: key.sign(cosignature_message(&self.text(), time_s).as_bytes()),
+        }
+    }
+
+    /// Checks a cosignature.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub fn check(&self, key: &PublicKey, cosignature: &Cosignature) -> Result<(), BadSignature> {
+        let message = cosignature_message(&self.text(), cosignature.time_s);
+        key.verify(message.as_bytes(), &cosignature.signature)
+    }
+
+    /// This checkpoint as a note, signed by a log's own key under the origin's name.
+    ///
+    /// # Errors
+    /// When the origin cannot name a key.
+    pub fn signed(&self, log_key: &SecretKey) -> Result<Note, DecodeError> {
+        let text = self.text();
+        let key = VerifierKey::new(&self.origin, KeyType::Ed25519, log_key.public())?;
+        let signature = log_key.sign(text.as_bytes()).0.to_vec();
+        let mut note = Note::new(text)?;
+        note.add(NoteSignature { name: self.origin.clone(), key_id: key.key_id(), signature });
+        Ok(note)
+    }
+}
+
+impl Cosignature {
+    /// The line under a note.
+    pub fn line(&self, key: &VerifierKey) -> NoteSignature {
+        let mut signature = Vec::from(self.time_s.to_be_bytes());
+        signature.extend_from_slice(&self.signature.0);
+        NoteSignature { name: key.name().to_string(), key_id: key.key_id(), signature }
+    }
+
+    /// Reads the bytes of a signature line.
+    pub fn from_line(line: &NoteSignature) -> Option<Self> {
+        let (time, signature) = line.signature.split_first_chunk::<8>()?;
+        let signature = Signature(signature.try_into().ok()?);
+        Some(Self { time_s: u64::from_be_bytes(*time), signature })
+    }
+}
+
+/// The key under which `party` cosigns the log `origin`.
+///
+/// # Errors
+/// When the origin cannot name a key.
+pub fn cosigner_key(
+    origin: &str,
+    party: &PartyId,
+    key: PublicKey,
+) -> Result<VerifierKey, DecodeError> {
+    VerifierKey::new(&format!("{origin}/{party}"), KeyType::Cosignature, key)
+}
+
+/// Checks that a quorum of `set` cosigned the checkpoint in `note`, which must be of the log `origin`.
+///
+/// # Errors
+/// [`NotProven`] says what is missing. A wrong signature under a validator's name is an error, not a
+/// missing one: an honest node never serves it.
+pub fn verify(note: &Note, origin: &str, set: &ValidatorSet) -> Result<Proven, NotProven> {
+    let checkpoint = Checkpoint::from_text(note.text())?;
+    if checkpoint.origin != origin {
+        let expected = origin.to_string();
+        return Err(NotProven::Origin { found: checkpoint.origin, expected });
+    }
+    let (mut validators, mut times) = (Vec::new(), Vec::new());
+    for (at, validator) in set.validators().iter().enumerate() {
+        let key = cosigner_key(origin, &validator.party, validator.cosigner_key)?;
+        let mut newest = None;
+        for line in note.by(&key) {
+            let wrong = || NotProven::Signature(validator.party.clone());
+            let cosignature = Cosignature::from_line(line).ok_or_else(wrong)?;
+            checkpoint.check(&validator.cosigner_key, &cosignature).map_err(|_| wrong())?;
+            newest = newest.max(Some(cosignature.time_s));
+        }
+        if let Some(time) = newest {
+            validators.push(ValidatorIndex(at as u16));
+            times.push(time);
+        }
+    }
+    let (found, quorum) = (validators.len(), set.quorum());
+    if found < quorum {
+        return Err(NotProven::NoQuorum { found, quorum });
+    }
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(Proven { checkpoint, validators, time_s: times[quorum - 1] })
+}
+
+fn cosignature_message(text: &str, time_s: u64) -> String {
+    format!("cosignature/v1\ntime {time_s}\n{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validator::Validator;
+
+    const ORIGIN: &str = "devnet.example/consign";
+
+    fn key(i: u8, role: u8) -> SecretKey {
+        let mut seed = [i; 32];
+        seed[0] = role;
+        SecretKey::from_seed(seed)
+    }
+
+    fn set() -> ValidatorSet {
+        let validator = |i: u8| Validator {
+            party: format!("party-{i}").parse().unwrap(),
+            consensus_key: key(i, 1).public(),
+            cosigner_key: key(i, 2).public(),
+            network_key: key(i, 3).public(),
+        };
+        ValidatorSet::new((0..4).map(validator).collect()).unwrap()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let root = TreeRoot(Digest::of(&[b"root"]));
+        Checkpoint { origin: ORIGIN.to_string(), size: TreeSize(70_000), root }
+    }
+
+    fn note(cosigners: &[(u8, u64)]) -> Note {
+        let mut note = checkpoint().signed(&key(0, 9)).unwrap();
+        for (i, time) in cosigners {
+            let validator = &set().validators()[usize::from(*i)].clone();
+            let line_key = cosigner_key(ORIGIN, &validator.party, validator.cosigner_key).unwrap();
+            note.add(checkpoint().cosign(&key(*i, 2), *time).line(&line_key));
+        }
+        note
+    }
+
+    #[test]
+    fn a_quorum_proves_a_checkpoint_at_its_quorum_th_newest_time() {
+        let note = note(&[(0, 100), (1, 300), (3, 200), (2, 50)]);
+        let read: Note = note.to_string().parse().unwrap();
+        assert_eq!(read, note);
+        let proven = verify(&read, ORIGIN, &set()).unwrap();
+        assert_eq!((proven.checkpoint, proven.time_s), (checkpoint(), 100));
+        assert_eq!(proven.validators, [0, 1, 2, 3].map(ValidatorIndex));
+    }
+
+    #[test]
+    fn one_validator_twice_is_no_quorum() {
+        let note = note(&[(0, 100), (1, 300), (1, 301)]);
+        assert_eq!(verify(&note, ORIGIN, &set()), Err(NotProven::NoQuorum { found: 2, quorum: 3 }));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_note_is_refused_or_leaves_no_quorum() {
+        let text = note(&[(0, 100), (1, 300), (3, 200)]).to_string();
+        // The log's own signature is not part of the quorum; everything else is.
+        let log_line = text.lines().position(|l| l.contains(" devnet.example/consign ")).unwrap();
+        let spared: usize = text.lines().take(log_line).map(|l| l.len() + 1).sum();
+        let spared = spared..spared + text.lines().nth(log_line).unwrap().len() + 1;
+        for at in (0..text.len()).filter(|at| !spared.contains(at)) {
+            for bit in 0..8 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                let Ok(flipped) = String::from_utf8(bytes) else { continue };
+                let verdict = flipped.parse::<Note>().map(|note| verify(&note, ORIGIN, &set()));
+                assert!(!matches!(verdict, Ok(Ok(_))), "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_verifier_key_survives_its_text_form() {
+        let validator = &set().validators()[0].clone();
+        let key = cosigner_key(ORIGIN, &validator.party, validator.cosigner_key).unwrap();
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+        let wrong = key.to_string().replacen("party-0+", "party-1+", 1);
+        assert!(wrong.parse::<VerifierKey>().is_err());
+    }
+}

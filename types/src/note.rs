@@ -1,0 +1,243 @@
+//! Signed notes (C2SP signed-note v1.0.0): text, a blank line, and signatures that name their keys.
+//!
+//! A signature by an unknown key is kept and proves nothing. Parsing is strict and bounded; printing
+//! gives back the bytes that were read.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::codec::DecodeError;
+use crate::digest::{Digest, decode_hex, encode_hex};
+use crate::key::PublicKey;
+
+/// Bytes of a note.
+pub const NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Signatures under a note.
+pub const SIGNATURES_MAX: usize = 64;
+
+const WHAT: &str = "signed note";
+const SIGNATURE_PREFIX: &str = "\u{2014} ";
+
+/// What a key signs, and how (the signature type of signed-note).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum KeyType {
+    /// 0x01: Ed25519 over the note's text.
+    Ed25519,
+    /// 0x04: Ed25519 over `cosignature/v1`, a time and the note's text.
+    Cosignature,
+}
+
+impl KeyType {
+    /// The byte that stands for it.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ed25519 => 0x01,
+            Self::Cosignature => 0x04,
+        }
+    }
+}
+
+/// A key under its name, in text: `name+id+base64`.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct VerifierKey {
+    name: String,
+    kind: KeyType,
+    key: PublicKey,
+}
+
+/// One signature line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoteSignature {
+    /// The key's name.
+    pub name: String,
+    /// The key's id.
+    pub key_id: [u8; 4],
+    /// What follows the id: for a cosignature its time and then the signature.
+    pub signature: Vec<u8>,
+}
+
+/// A text with signatures.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Note {
+    text: String,
+    signatures: Vec<NoteSignature>,
+}
+
+/// Whether `name` can name a key: not empty, no white space, no plus.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
+}
+
+impl VerifierKey {
+    /// A key of this kind under `name`.
+    ///
+    /// # Errors
+    /// When the name is empty or holds white space or a plus.
+    pub fn new(name: &str, kind: KeyType, key: PublicKey) -> Result<Self, DecodeError> {
+        if !is_name(name) {
+            return Err(DecodeError::malformed("verifier key", "not a key name"));
+        }
+        Ok(Self { name: name.to_string(), kind, key })
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> KeyType {
+        self.kind
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// SHA-256(name || 0x0A || type || key), first 4 bytes.
+    pub fn key_id(&self) -> [u8; 4] {
+        let digest =
+            Digest::of(&[self.name.as_bytes(), b"\n", &[self.kind.code()], self.key.as_bytes()]);
+        let mut id = [0; 4];
+        id.copy_from_slice(&digest.0[..4]);
+        id
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = Vec::from([self.kind.code()]);
+        bytes.extend_from_slice(self.key.as_bytes());
+        write!(f, "{}+{}+{}", self.name, encode_hex(&self.key_id()), STANDARD.encode(bytes))
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = DecodeError;
+
+    fn from_str(text: &str) -> Result<Self, DecodeError> {
+        let bad = |why: &str| DecodeError::malformed("verifier key", why);
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(bad("not of the form name+id+base64"));
+        };
+        let bytes = STANDARD.decode(key).map_err(|_| bad("not base64"))?;
+        let (kind, key) = bytes.split_first().ok_or_else(|| bad("no key"))?;
+        let kind = [KeyType::Ed25519, KeyType::Cosignature]
+            .into_iter()
+            .find(|known| known.code() == *kind)
+            .ok_or_else(|| bad("an unknown type of key"))?;
+        let key = key.try_into().map_err(|_| bad("not 32 bytes of key"))?;
+        let key = PublicKey::from_bytes(key).map_err(|e| bad(&e.to_string()))?;
+        let parsed = Self::new(name, kind, key)?;
+        if decode_hex(id).as_deref() == Some(&parsed.key_id()) {
+            Ok(parsed)
+        } else {
+            Err(bad("the id is not that of the key"))
+        }
+    }
+}
+
+impl Note {
+    /// A note without signatures.
+    ///
+    /// # Errors
+    /// When the text does not end in a newline or holds control characters.
+    pub fn new(text: String) -> Result<Self, DecodeError> {
+        check_text(&text)?;
+        Ok(Self { text, signatures: Vec::new() })
+    }
+
+    /// The text, which ends in a newline.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The signatures.
+    pub fn signatures(&self) -> &[NoteSignature] {
+        &self.signatures
+    }
+
+    /// Adds a signature line.
+    pub fn add(&mut self, signature: NoteSignature) {
+        self.signatures.push(signature);
+    }
+
+    /// The signatures under this key's name and id.
+    pub fn by<'a>(&'a self, key: &'a VerifierKey) -> impl Iterator<Item = &'a NoteSignature> {
+        let id = key.key_id();
+        self.signatures.iter().filter(move |s| s.name == key.name && s.key_id == id)
+    }
+}
+
+fn check_text(text: &str) -> Result<(), DecodeError> {
+    let control = |c: char| c != '\n' && c.is_control();
+    if !text.ends_with('\n') || text.contains(control) {
+        return Err(DecodeError::malformed(
+            WHAT,
+            "the text holds control characters or no newline",
+        ));
+    }
+    Ok(())
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|s| s.fmt(f))
+    }
+}
+
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = Vec::from(self.key_id);
+        bytes.extend_from_slice(&self.signature);
+        writeln!(f, "{SIGNATURE_PREFIX}{} {}", self.name, STANDARD.encode(bytes))
+    }
+}
+
+impl FromStr for Note {
+    type Err = DecodeError;
+
+    fn from_str(note: &str) -> Result<Self, DecodeError> {
+        if note.len() > NOTE_BYTES_MAX {
+            let (bytes, max) = (note.len(), NOTE_BYTES_MAX);
+            return Err(DecodeError::TooLong { what: WHAT, bytes, max });
+        }
+        let bad = |why: &str| DecodeError::malformed(WHAT, why);
+        // The last blank line separates: text may hold others.
+        let split = note.rfind("\n\n").ok_or_else(|| bad("no blank line before signatures"))?;
+        let (text, lines) = (&note[..=split], &note[split + 2..]);
+        check_text(text)?;
+        let lines = lines.strip_suffix('\n').ok_or_else(|| bad("no signature, or a cut line"))?;
+        let signatures = lines
+            .split('\n')
+            .map(|line| {
+                let line =
+                    line.strip_prefix(SIGNATURE_PREFIX).ok_or_else(|| bad("not a signature"))?;
+                let (name, encoded) = line.split_once(' ').ok_or_else(|| bad("no name"))?;
+                let bytes = STANDARD.decode(encoded).map_err(|_| bad("not base64"))?;
+                let (key_id, signature) =
+                    bytes.split_first_chunk().ok_or_else(|| bad("no key id"))?;
+                if !is_name(name) || signature.is_empty() {
+                    return Err(bad("no name or no signature"));
+                }
+                Ok(NoteSignature {
+                    name: name.to_string(),
+                    key_id: *key_id,
+                    signature: signature.to_vec(),
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if signatures.len() > SIGNATURES_MAX {
+            return Err(bad("too many signatures"));
+        }
+        Ok(Self { text: text.to_string(), signatures })
+    }
+}

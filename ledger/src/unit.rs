@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use consign_types::block::LeafIndex;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{FactorSet, Label};
+use consign_types::event::{FactorSet, Label, Window};
 use consign_types::limits::{DEPTH_MAX, HOLDS_MAX, SEALS_MAX};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
@@ -166,6 +166,8 @@ pub enum Journey {
 pub struct Booking {
     /// Expected receiver.
     pub receiver: PartyId,
+    /// When it is expected.
+    pub window: Window,
     /// What a delivery must show.
     pub factors: FactorSet,
 }
@@ -369,7 +371,8 @@ impl Canonical for UnitState {
                 to.null().sure();
             }
             Some(booking) => {
-                to.array(2).sure().str(booking.receiver.as_str()).sure();
+                to.array(4).sure().str(booking.receiver.as_str()).sure();
+                to.u64(booking.window.from.0).sure().u64(booking.window.to.0).sure();
                 to.u8(booking.factors.bits()).sure();
             }
         }
@@ -409,12 +412,13 @@ impl Canonical for UnitState {
             booking: if from.null()? {
                 None
             } else {
-                from.array_of(2)?;
+                from.array_of(4)?;
                 let receiver = from.parse()?;
+                let window = Window { from: Millis(from.u64()?), to: Millis(from.u64()?) };
                 let bits = from.u8()?;
                 let factors =
                     FactorSet::from_bits(bits).ok_or_else(|| from.error("an unknown factor"))?;
-                Some(Booking { receiver, factors })
+                Some(Booking { receiver, window, factors })
             },
             counters: Counters::from_array(read_counts(from)?),
             blocked_inside: from.u32()?,

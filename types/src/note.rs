@@ -1,7 +1,8 @@
 //! Signed notes (C2SP signed-note v1.0.0): text, a blank line, and signatures that name their keys.
 //!
 //! A signature by an unknown key is kept and proves nothing. Parsing is strict and bounded; printing
-//! gives back the bytes that were read.
+//! gives back the bytes that were read. What a signature means is not decided here: see
+//! [`crate::checkpoint`].
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -15,8 +16,9 @@ use crate::codec::DecodeError;
 use crate::digest::{Digest, decode_hex, encode_hex};
 use crate::key::PublicKey;
 
-/// Bytes of a note.
-pub const NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a note. A verifier must accept 16 signatures, and a post-quantum one has nearly 5 kB,
+/// a third more in base64.
+pub const NOTE_BYTES_MAX: usize = 128 * 1024;
 /// Signatures under a note.
 pub const SIGNATURES_MAX: usize = 64;
 
@@ -68,16 +70,11 @@ pub struct Note {
     signatures: Vec<NoteSignature>,
 }
 
-/// Whether `name` can name a key: not empty, no white space, no plus.
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
-}
-
 impl VerifierKey {
     /// A key of this kind under `name`.
     ///
     /// # Errors
-    /// When the name is empty or holds white space or a plus.
+    /// When the name is empty or holds white space, a plus or a control character.
     pub fn new(name: &str, kind: KeyType, key: PublicKey) -> Result<Self, DecodeError> {
         if !is_name(name) {
             return Err(DecodeError::malformed("verifier key", "not a key name"));
@@ -148,9 +145,12 @@ impl Note {
     /// A note without signatures.
     ///
     /// # Errors
-    /// When the text does not end in a newline or holds control characters.
+    /// When the text does not end in a newline, or holds other control characters.
     pub fn new(text: String) -> Result<Self, DecodeError> {
-        check_text(&text)?;
+        if !text.ends_with('\n') || text.contains(is_control) {
+            let why = "the text has no newline at its end, or a control character";
+            return Err(DecodeError::malformed(WHAT, why));
+        }
         Ok(Self { text, signatures: Vec::new() })
     }
 
@@ -159,12 +159,12 @@ impl Note {
         &self.text
     }
 
-    /// The signatures.
+    /// The signatures, also those by keys that nobody here knows.
     pub fn signatures(&self) -> &[NoteSignature] {
         &self.signatures
     }
 
-    /// Adds a signature line.
+    /// Adds a signature line. Whoever adds more than [`SIGNATURES_MAX`] prints what nobody reads.
     pub fn add(&mut self, signature: NoteSignature) {
         self.signatures.push(signature);
     }
@@ -174,17 +174,6 @@ impl Note {
         let id = key.key_id();
         self.signatures.iter().filter(move |s| s.name == key.name && s.key_id == id)
     }
-}
-
-fn check_text(text: &str) -> Result<(), DecodeError> {
-    let control = |c: char| c != '\n' && c.is_control();
-    if !text.ends_with('\n') || text.contains(control) {
-        return Err(DecodeError::malformed(
-            WHAT,
-            "the text holds control characters or no newline",
-        ));
-    }
-    Ok(())
 }
 
 impl fmt::Display for Note {
@@ -211,33 +200,45 @@ impl FromStr for Note {
             return Err(DecodeError::TooLong { what: WHAT, bytes, max });
         }
         let bad = |why: &str| DecodeError::malformed(WHAT, why);
-        // The last blank line separates: text may hold others.
+        if note.contains(is_control) {
+            return Err(bad("a control character"));
+        }
+        // The last blank line separates: the text may hold others.
         let split = note.rfind("\n\n").ok_or_else(|| bad("no blank line before signatures"))?;
         let (text, lines) = (&note[..=split], &note[split + 2..]);
-        check_text(text)?;
         let lines = lines.strip_suffix('\n').ok_or_else(|| bad("no signature, or a cut line"))?;
-        let signatures = lines
-            .split('\n')
-            .map(|line| {
-                let line =
-                    line.strip_prefix(SIGNATURE_PREFIX).ok_or_else(|| bad("not a signature"))?;
-                let (name, encoded) = line.split_once(' ').ok_or_else(|| bad("no name"))?;
-                let bytes = STANDARD.decode(encoded).map_err(|_| bad("not base64"))?;
-                let (key_id, signature) =
-                    bytes.split_first_chunk().ok_or_else(|| bad("no key id"))?;
-                if !is_name(name) || signature.is_empty() {
-                    return Err(bad("no name or no signature"));
-                }
-                Ok(NoteSignature {
-                    name: name.to_string(),
-                    key_id: *key_id,
-                    signature: signature.to_vec(),
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        if signatures.len() > SIGNATURES_MAX {
+        if lines.split('\n').count() > SIGNATURES_MAX {
             return Err(bad("too many signatures"));
         }
+        let signatures = lines.split('\n').map(str::parse).collect::<Result<_, _>>()?;
         Ok(Self { text: text.to_string(), signatures })
     }
+}
+
+impl FromStr for NoteSignature {
+    type Err = DecodeError;
+
+    /// Reads a line without its newline.
+    fn from_str(line: &str) -> Result<Self, DecodeError> {
+        let bad = |why: &str| DecodeError::malformed("note signature", why);
+        let line = line.strip_prefix(SIGNATURE_PREFIX).ok_or_else(|| bad("no dash before it"))?;
+        let (name, encoded) = line.split_once(' ').ok_or_else(|| bad("no name"))?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| bad("not base64"))?;
+        let (key_id, signature) = bytes.split_first_chunk().ok_or_else(|| bad("no key id"))?;
+        if !is_name(name) || signature.is_empty() {
+            return Err(bad("not a key name, or nothing signed"));
+        }
+        Ok(Self { name: name.to_string(), key_id: *key_id, signature: signature.to_vec() })
+    }
+}
+
+/// Whether `name` can name a key.
+fn is_name(name: &str) -> bool {
+    let foreign = |c: char| c.is_whitespace() || c == '+' || is_control(c);
+    !name.is_empty() && !name.contains(foreign)
+}
+
+/// Whether a note may not hold `c`: ASCII control characters below U+0020, but for newline.
+fn is_control(c: char) -> bool {
+    c < ' ' && c != '\n'
 }

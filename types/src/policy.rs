@@ -1,7 +1,11 @@
 //! The trust file as a C2SP tlog-policy: what other tools need to check our finality.
+//!
+//! Derived and never read back: the trust file is what Consign believes. A checkpoint passes when one
+//! of the logs signed it and a quorum of the validators cosigned it.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use crate::checkpoint::cosigner_key;
@@ -11,19 +15,24 @@ use crate::trust::Trust;
 
 /// The policy text: the logs' keys, each validator as a witness, and a quorum of them as a group.
 ///
+/// A witness goes by its cosigner name, `<origin>/<party>`. The bare party will not do: witnesses and
+/// groups share one namespace with the word `none`, and a party may be called `none` or `validators`.
+///
 /// # Errors
 /// When the origin cannot name a key.
 pub fn policy(trust: &Trust) -> Result<String, DecodeError> {
     let mut text = String::new();
-    for (_, key) in &trust.logs {
-        let key = VerifierKey::new(&trust.origin, KeyType::Ed25519, *key)?;
+    // Two nodes may serve under one log key; a policy with a duplicate is refused.
+    let logs: BTreeSet<_> = trust.logs.iter().map(|(_, key)| *key).collect();
+    for key in logs {
+        let key = VerifierKey::new(&trust.origin, KeyType::Ed25519, key)?;
         text.push_str(&format!("log {key}\n"));
     }
     let mut names = Vec::new();
     for validator in trust.validators.validators() {
         let key = cosigner_key(&trust.origin, &validator.party, validator.cosigner_key)?;
-        text.push_str(&format!("witness {} {key}\n", validator.party));
-        names.push(validator.party.as_str());
+        text.push_str(&format!("witness {} {key}\n", key.name()));
+        names.push(key.name().to_string());
     }
     let quorum = trust.validators.quorum();
     text.push_str(&format!("group validators {quorum} {}\nquorum validators\n", names.join(" ")));

@@ -1,10 +1,10 @@
 //! The receipt: proof that one leaf is in the log (C2SP tlog-proof v1, `.tlog-proof`).
 //!
 //! Index, inclusion path and a cosigned checkpoint in one text file. A receipt speaks of one event; it
-//! says nothing of what else happened to a unit.
+//! says nothing of what else happened to a unit. `extra` is authenticated by nothing but the leaf hash:
+//! trust it only as the data that hash to the leaf that was verified.
 
-use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
@@ -30,7 +30,7 @@ pub const RECEIPT_BYTES_MAX: usize = NOTE_BYTES_MAX + PATH_MAX * 45 + 90_000;
 /// Proof that one leaf is in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Receipt {
-    /// The leaf's data, where the receipt carries them (`extra` of tlog-proof).
+    /// The leaf's data, where the receipt carries them (`extra` of tlog-proof); never empty.
     pub extra: Option<Vec<u8>>,
     /// The leaf.
     pub index: LeafIndex,
@@ -52,6 +52,11 @@ pub enum BadReceipt {
 }
 
 impl Receipt {
+    /// The file's text.
+    pub fn text(&self) -> String {
+        self.to_string()
+    }
+
     /// Checks that `leaf` is in the log `origin` as a quorum of `set` cosigned it.
     ///
     /// # Errors
@@ -103,6 +108,9 @@ impl FromStr for Receipt {
         let extra = match lines.peek().and_then(|line| line.strip_prefix("extra ")) {
             Some(encoded) => {
                 let extra = STANDARD.decode(encoded).map_err(|_| bad("extra is not base64"))?;
+                if extra.is_empty() {
+                    return Err(bad("extra without data"));
+                }
                 lines.next();
                 Some(extra)
             }
@@ -120,17 +128,10 @@ impl FromStr for Receipt {
             return Err(bad("the path is longer than any tree is high"));
         }
         let receipt = Self { extra, index: LeafIndex(index), path, checkpoint: note.parse()? };
-        if format!("{receipt}") == text {
-            Ok(receipt)
-        } else {
-            Err(DecodeError::NotCanonical { what: WHAT })
+        // Leading zeros, other base64: whatever prints differently was not the one form.
+        if receipt.text() != text {
+            return Err(DecodeError::NotCanonical { what: WHAT });
         }
-    }
-}
-
-impl Receipt {
-    /// The file's text.
-    pub fn text(&self) -> String {
-        format!("{self}")
+        Ok(receipt)
     }
 }

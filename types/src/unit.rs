@@ -217,7 +217,7 @@ fn bic_check_digit(body: &str) -> char {
         // 10 for A, skipping 11, 22 and 33.
         _ => {
             let n = u32::from(b - b'A');
-            10 + n + (n + 9) / 10
+            10 + n + n.div_ceil(10)
         }
     };
     let sum: u32 = body.bytes().enumerate().map(|(i, b)| value(b) << i).sum();

@@ -32,8 +32,7 @@ pub fn book<V: StateView>(
     tx: &mut Tx<'_, V>,
     event: &Event,
     unit: &UnitId,
-    receiver: &PartyId,
-    factors: FactorSet,
+    booking: Booking,
 ) -> Result<(), Rejection> {
     let mut state = tx.unit(unit)?;
     let signer = event.signer.party();
@@ -42,8 +41,8 @@ pub fn book<V: StateView>(
         return Err(Rejection::NotOwner { unit: unit.clone(), owner, signer });
     }
     tx.need_held(unit, &state, signer)?;
-    need_member(tx, receiver)?;
-    state.booking = Some(Booking { receiver: receiver.clone(), factors });
+    need_member(tx, &booking.receiver)?;
+    state.booking = Some(booking);
     tx.put_and_record(unit, state)
 }
 

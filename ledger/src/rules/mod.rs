@@ -20,6 +20,7 @@ use crate::apply::{BlockContext, Layer};
 use crate::entry::StateView;
 use crate::errors::Rejection;
 use crate::signer::BadNumber;
+use crate::unit::Booking;
 
 pub use tx::{Change, Tx};
 
@@ -87,8 +88,10 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
     let unit = subject_unit(event);
     match &event.action {
         Action::Register => custody::register(tx, event, unit?),
-        Action::Book { receiver, factors, .. } => {
-            custody::book(tx, event, unit?, receiver, *factors)
+        Action::Book { receiver, window, factors } => {
+            let booking =
+                Booking { receiver: receiver.clone(), window: *window, factors: *factors };
+            custody::book(tx, event, unit?, booking)
         }
         Action::Offer { to, until, .. } => custody::offer(tx, event, unit?, to, *until),
         Action::Accept { .. } => custody::accept(tx, event, unit?),

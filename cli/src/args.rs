@@ -1,0 +1,115 @@
+//! The command line: what can be asked, and how it is said.
+//!
+//! Flags that concern every command stand here; those of one command stand with the command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::console::Format;
+use crate::{config, devnet, event, keys, network, proof, replay, unit, verify};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or verified
+  1  operational error: network, disk, timeout
+  2  the command line means nothing
+  3  not verified: integrity failed
+  4  integrity holds, trust is not established
+  5  not proven yet, or evidence is incomplete
+  6  proof of misbehaviour was found
+  7  refused by a rule, a permission or a version";
+
+/// The custody record that the parties share
+///
+/// Data goes to standard output, progress and errors to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "consign", version, after_long_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Global options")]
+    pub output: Format,
+    /// Node to ask; repeat to name more, the first that answers is asked
+    #[arg(
+        long = "node",
+        global = true,
+        value_name = "URL",
+        env = "CONSIGN_NODE",
+        value_delimiter = ',',
+        help_heading = "Global options"
+    )]
+    pub nodes: Vec<String>,
+    /// Trust file of the network: what to believe before checking anything
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONSIGN_TRUST",
+        help_heading = "Global options"
+    )]
+    pub trust: Option<PathBuf>,
+    /// Seconds to wait for an answer
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Global options")]
+    pub timeout: u64,
+    /// Print results and errors alone
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+impl Global {
+    /// How long to wait for an answer.
+    pub const fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a network of four parties on this machine
+    #[command(subcommand)]
+    Devnet(devnet::Command),
+    /// Make and inspect networks
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Make keys
+    #[command(subcommand)]
+    Key(keys::Command),
+    /// Build, sign, submit and look up events
+    #[command(subcommand)]
+    Event(event::Command),
+    /// Look up units
+    #[command(subcommand)]
+    Unit(unit::Command),
+    /// Fetch proofs
+    #[command(subcommand)]
+    Proof(proof::Command),
+    /// Verify a proof file offline
+    Verify(verify::VerifyArgs),
+    /// Replay freight traffic as signed custody events
+    #[command(subcommand)]
+    Replay(replay::Command),
+    /// Check a node's configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Ask whether nodes are well
+    Health,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}

@@ -1,0 +1,205 @@
+//! `consign event`: built, signed, submitted, looked up.
+//!
+//! `build` checks fields and prints JSON; `sign` makes the one event that a device says, as bytes;
+//! `submit` brings bytes to a node. The bytes are the event: what a node, a log and a verifier see.
+
+pub mod form;
+mod submit;
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use consign_types::digest::{EventId, NetworkId};
+use consign_types::event::SignedEvent;
+use consign_types::limits::EVENT_BYTES_MAX_NESTED;
+use consign_types::party::SignerId;
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::console::{Console, Report};
+use crate::failure::Failure;
+use crate::keys::{self, Purpose};
+use crate::node::{Node, within};
+use crate::{instant, verify};
+use form::{Form, Signer};
+
+pub use submit::Stage;
+
+/// `consign event`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the fields of an event and print it as JSON, ready to be signed
+    Build(Box<BuildArgs>),
+    /// Sign an event with a device's key; writes the exact bytes
+    Sign(SignArgs),
+    /// Bring a signed event to a node
+    Submit {
+        /// The signed bytes; - for standard input
+        file: PathBuf,
+        /// What to wait for
+        #[arg(long, value_enum, default_value_t = Stage::Accepted)]
+        wait: Stage,
+    },
+    /// Show an event and how far it has come
+    Get {
+        /// The event
+        event: EventId,
+        /// File to write its exact bytes to
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Follow an event until it is proven or refused
+    Watch {
+        /// The event
+        event: EventId,
+    },
+}
+
+/// `consign event build`.
+#[derive(Args, Debug)]
+pub struct BuildArgs {
+    /// Read the fields from a JSON object instead of flags; - for standard input
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    json: Option<PathBuf>,
+    /// The fields.
+    #[command(flatten)]
+    form: Form,
+}
+
+/// `consign event sign`.
+#[derive(Args, Debug)]
+pub struct SignArgs {
+    /// What `event build` printed; - for standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Key file of the device, or of the member where --device names one
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Who signs: handler.dock7
+    #[arg(long, value_name = "DEVICE")]
+    device: SignerId,
+    /// Number of this event among the device's, from 1; each is used once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    sequence: u64,
+    /// Numbers below this that are still missing are closed for ever
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    floor: u64,
+    /// Network that the event is meant for; else that of the trust file, or of the node
+    #[arg(long, value_name = "HEX")]
+    network: Option<NetworkId>,
+    /// File to write; standard output where absent
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Carries out `consign event`.
+///
+/// # Errors
+/// When a field, a file, or the node says no.
+pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Build(args) => console.result(&build(*args)?),
+        Command::Sign(args) => sign(console, global, args).await,
+        Command::Submit { file, wait } => {
+            let bytes = read(&file)?;
+            submit::submit(console, global, &bytes, wait).await
+        }
+        Command::Get { event, out } => submit::get(console, global, event, out.as_deref()).await,
+        Command::Watch { event } => submit::watch(console, global, event).await,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Built(Form);
+
+impl Report for Built {
+    fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.0).unwrap_or_default()
+    }
+}
+
+fn build(args: BuildArgs) -> Result<Built, Failure> {
+    let mut form = match args.json {
+        Some(path) => parse_form(&read(&path)?)?,
+        None => args.form,
+    };
+    // The device's claim of when it happened is fixed here, not when somebody gets round to signing.
+    let time = form.time.get_or_insert_with(|| instant::now().to_string());
+    instant::parse(time).map_err(bad_form)?;
+    form.check().map_err(bad_form)?;
+    Ok(Built(form))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Signed {
+    event_id: String,
+    leaf_hash: String,
+    bytes: usize,
+    file: PathBuf,
+}
+
+impl Report for Signed {
+    fn text(&self) -> String {
+        let file = self.file.display();
+        format!(
+            "event {}\nwrote {file}; next: consign event submit {file} --wait proven",
+            self.event_id
+        )
+    }
+}
+
+async fn sign(console: &Console, global: &Global, args: SignArgs) -> Result<(), Failure> {
+    let form = parse_form(&read(&args.file)?)?;
+    let purpose = if args.device.is_member() { Purpose::Member } else { Purpose::Device };
+    let key = keys::read(&args.key, purpose)?;
+    let network = match args.network {
+        Some(network) => network,
+        None => network_of(global).await?,
+    };
+    let signer = Signer { network, id: args.device, sequence: args.sequence, floor: args.floor };
+    let signed = SignedEvent::sign(form.event(signer).map_err(bad_form)?, &key);
+    // What cannot be read back would be refused everywhere; better here.
+    SignedEvent::decode(signed.bytes()).map_err(|e| bad_form(e.to_string()))?;
+    let Some(out) = args.out else { return console.data(signed.bytes()) };
+    fs::write(&out, signed.bytes()).map_err(|e| Failure::file("write", &out, e))?;
+    console.result(&Signed {
+        event_id: signed.id().to_string(),
+        leaf_hash: signed.leaf_hash().to_string(),
+        bytes: signed.bytes().len(),
+        file: out,
+    })
+}
+
+/// The trust file knows the network; where none is named, the node is asked.
+async fn network_of(global: &Global) -> Result<NetworkId, Failure> {
+    if let Some(path) = &global.trust {
+        return Ok(verify::read_trust(path)?.network);
+    }
+    let node = Node::first(global).await?;
+    Ok(within(global.patience(), node.status()).await?.network.0)
+}
+
+fn parse_form(bytes: &[u8]) -> Result<Form, Failure> {
+    serde_json::from_slice(bytes).map_err(|e| bad_form(e.to_string()))
+}
+
+fn bad_form(why: String) -> Failure {
+    Failure::usage("bad_event", why, "see `consign event build --help`")
+}
+
+/// Reads a file, or standard input where the path is `-`; no more than an event can have.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bound = EVENT_BYTES_MAX_NESTED as u64 * 4;
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(bound).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes))
+    };
+    read.map_err(|e| Failure::file("read", path, e))?;
+    Ok(bytes)
+}

@@ -1,0 +1,223 @@
+//! Bringing an event to a node, and asking what became of it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use consign_rpc::params::{GetEvent, GetEventStatus, SubmitEvent, Wait};
+use consign_rpc::views::{Base64, EventStatus, EventView, Submitted};
+use consign_types::digest::EventId;
+use consign_types::event::SignedEvent;
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::console::{Console, Report};
+use crate::failure::{Exit, Failure, chain};
+use crate::node::{Node, timed_out, within};
+use crate::unit::stage;
+
+const POLL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How far an event has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
+pub enum Stage {
+    /// One node has checked it and passes it on
+    Accepted,
+    /// It is in a block and never undone
+    Committed,
+    /// Anyone can verify it offline
+    Proven,
+}
+
+impl From<Stage> for Wait {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Accepted => Self::Accepted,
+            Stage::Committed => Self::Committed,
+            Stage::Proven => Self::Proven,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Sent(Submitted);
+
+impl Report for Sent {
+    fn text(&self) -> String {
+        let before = if self.0.duplicate { " (the node knew it already)" } else { "" };
+        format!("{}\n{}{before}", self.0.event_id, progress(&self.0.status))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown(EventView);
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let content = &self.0.content;
+        let mut lines = vec![
+            format!("event     {}", content.event_id),
+            format!("kind      {}", content.kind),
+            format!("subject   {}", content.subject),
+            format!("signer    {}, number {}", content.signer, content.sequence),
+            format!("time      {} by the device's clock", content.device_time.rfc3339),
+        ];
+        lines.extend(content.place.as_ref().map(|place| format!("place     {place}")));
+        lines.extend(content.basis.as_ref().map(|basis| format!("basis     {basis}")));
+        lines.extend(content.fields.iter().map(|(name, value)| format!("{name:<9} {value}")));
+        lines.push(format!("progress  {}", progress(&self.0.status)));
+        lines.join("\n")
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Watched {
+    event_id: String,
+    status: EventStatus,
+}
+
+impl Report for Watched {
+    fn text(&self) -> String {
+        format!("{}\n{}", self.event_id, progress(&self.status))
+    }
+}
+
+/// Sends the event in `bytes`, and waits until it is where `wait` says.
+///
+/// # Errors
+/// When the bytes are no event, the node refuses it, or the wait takes too long.
+pub(super) async fn submit(
+    console: &Console,
+    global: &Global,
+    bytes: &[u8],
+    wait: Stage,
+) -> Result<(), Failure> {
+    let signed = SignedEvent::decode(bytes).map_err(|e| {
+        let help = "make the bytes with `consign event sign`; nothing was sent";
+        Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
+    })?;
+    let node = Node::first(global).await?;
+    let submit = SubmitEvent {
+        envelope: Base64(bytes.to_vec()),
+        wait: wait.into(),
+        timeout_ms: Some(global.timeout.saturating_mul(1000)),
+    };
+    let mut sent = within(global.patience() * 2, node.call(submit)).await?;
+    if !reached(&sent.status, wait) {
+        // The node waits less long than it may have been asked to; sending again is harmless, but
+        // asking is enough.
+        sent.status = follow(console, global, &node, signed.id(), wait).await?;
+    }
+    console.result(&Sent(sent.clone()))?;
+    settled(&sent.status, wait)
+}
+
+/// Shows an event, and writes its bytes where asked.
+///
+/// # Errors
+/// When no node answers, or knows the event.
+pub(super) async fn get(
+    console: &Console,
+    global: &Global,
+    event: EventId,
+    out: Option<&Path>,
+) -> Result<(), Failure> {
+    let node = Node::first(global).await?;
+    let call = node.call(GetEvent { event_id: event.into(), with_proof: false });
+    let view = within(global.patience(), call).await?;
+    if let Some(out) = out {
+        fs::write(out, &view.envelope.0).map_err(|e| Failure::file("write", out, e))?;
+        console.note(format!("wrote the exact bytes to {}", out.display()));
+    }
+    console.result(&Shown(view))
+}
+
+/// Follows an event until it is proven or refused.
+///
+/// # Errors
+/// When no node answers, or it takes too long.
+pub(super) async fn watch(
+    console: &Console,
+    global: &Global,
+    event: EventId,
+) -> Result<(), Failure> {
+    let node = Node::first(global).await?;
+    let status = follow(console, global, &node, event, Stage::Proven).await?;
+    console.result(&Watched { event_id: event.to_string(), status: status.clone() })?;
+    settled(&status, Stage::Proven)
+}
+
+async fn follow(
+    console: &Console,
+    global: &Global,
+    node: &Node,
+    event: EventId,
+    wait: Stage,
+) -> Result<EventStatus, Failure> {
+    let since = Instant::now();
+    let mut told = "";
+    loop {
+        let status = node.call(GetEventStatus { event_id: event.into() }).await?;
+        if stage(&status) != told {
+            told = stage(&status);
+            console.note(progress(&status));
+        }
+        if reached(&status, wait) || matches!(status, EventStatus::Refused { .. }) {
+            return Ok(status);
+        }
+        if since.elapsed() > global.patience() {
+            let what = format!("event {event} to go on from {told}");
+            let late = timed_out(node.url(), &what, global.patience());
+            return Err(Failure { exit: Exit::Incomplete, ..late });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn reached(status: &EventStatus, wait: Stage) -> bool {
+    match wait {
+        Stage::Accepted => status.is_committed() || *status == EventStatus::Accepted,
+        Stage::Committed => status.is_committed(),
+        Stage::Proven => status.is_proven(),
+    }
+}
+
+fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
+    match status {
+        EventStatus::Refused { code, message, .. } => Err(Failure::new(
+            Exit::Refused,
+            code,
+            message,
+            "look at the unit with `consign unit get`",
+        )),
+        status if reached(status, wait) => Ok(()),
+        status => {
+            let message = format!("the event is {}", stage(status));
+            Err(Failure::new(
+                Exit::Incomplete,
+                "not_proven",
+                message,
+                "ask again with `consign event watch`",
+            ))
+        }
+    }
+}
+
+fn progress(status: &EventStatus) -> String {
+    match status {
+        EventStatus::Unknown => "unknown: the node has never seen it".to_owned(),
+        EventStatus::Accepted => "accepted: the node holds it and passes it on".to_owned(),
+        EventStatus::Committed { height, index, record_time } => {
+            format!("committed: block {height}, leaf {index}, {}", record_time.rfc3339)
+        }
+        EventStatus::Proven { height, index, record_time, checkpoint_size } => format!(
+            "proven: block {height}, leaf {index}, {}; covered at size {checkpoint_size}",
+            record_time.rfc3339
+        ),
+        EventStatus::Refused { code, message, .. } => format!("refused: {code}: {message}"),
+    }
+}

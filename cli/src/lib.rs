@@ -1,0 +1,68 @@
+//! `consign`: the command line of the custody ledger.
+//!
+//! It makes networks and keys, runs a development network on one machine, signs and submits events,
+//! replays freight traffic, and verifies proofs offline. It links no database and no consensus: what
+//! it knows of a node it asks over JSON-RPC.
+
+pub mod args;
+pub mod config;
+pub mod console;
+pub mod devnet;
+pub mod event;
+pub mod failure;
+pub mod health;
+pub mod instant;
+pub mod keys;
+pub mod network;
+pub mod node;
+pub mod proof;
+pub mod replay;
+pub mod unit;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command, Global};
+use clap::{CommandFactory as _, Parser as _};
+use console::Console;
+use failure::Failure;
+
+/// Reads the command line, carries it out, and says how it went.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(cli.global.output, cli.global.quiet);
+    match carry_out(&console, &cli.global, cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Devnet(command) => wait_for(devnet::run(console, command)),
+        Command::Network(command) => network::run(console, command),
+        Command::Key(command) => keys::run(console, command),
+        Command::Event(command) => wait_for(event::run(console, global, command)),
+        Command::Unit(command) => wait_for(unit::run(console, global, command)),
+        Command::Proof(command) => wait_for(proof::run(console, global, command)),
+        Command::Verify(args) => verify::run(console, global.trust.as_deref(), &args),
+        Command::Replay(command) => wait_for(replay::run(console, command)),
+        Command::Config(command) => config::run(command),
+        Command::Health => wait_for(health::run(console, global)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "consign", &mut script);
+            console.data(&script)
+        }
+    }
+}
+
+fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|e| Failure::operational("runtime", e, "the system has no thread to give"))?;
+    runtime.block_on(work)
+}

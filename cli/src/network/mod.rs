@@ -1,0 +1,79 @@
+//! Networks: made once, then inspected.
+//!
+//! `init` writes a genesis and one directory for each party; a party's directory is all that its node
+//! needs and can be carried to another machine.
+
+mod init;
+mod inspect;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use consign_types::party::PartyId;
+use consign_types::time::Millis;
+
+pub use init::{Layout, Ports, Spec, init};
+pub use inspect::read_genesis;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::instant;
+
+/// `consign network`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a network: a genesis, a trust file and one directory for each party, with fresh keys
+    Init(InitArgs),
+    /// Show what a genesis file says
+    Inspect {
+        /// The genesis file
+        file: PathBuf,
+    },
+}
+
+/// `consign network init`.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Directory to write; must be empty or absent
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// First line of every checkpoint: a name that you own, without a scheme
+    #[arg(long, value_name = "NAME", default_value = "devnet.example/consign")]
+    origin: String,
+    /// A member that runs a validator; at least four, to survive one fault
+    #[arg(long = "party", value_name = "PARTY", required = true)]
+    parties: Vec<PartyId>,
+    /// A party whose devices act as an authority (customs, quality)
+    #[arg(long = "authority", value_name = "PARTY")]
+    authorities: Vec<PartyId>,
+    /// First JSON-RPC port; each party takes the next one
+    #[arg(long, value_name = "PORT", default_value_t = 9101)]
+    base_port: u16,
+    /// First peer-to-peer port; each party takes the next one
+    #[arg(long, value_name = "PORT", default_value_t = 9201)]
+    p2p_base_port: u16,
+    /// Time of the genesis block; the present where absent
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    time: Option<Millis>,
+}
+
+/// Carries out `consign network`.
+///
+/// # Errors
+/// When the network cannot be made or read.
+pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => {
+            let ports = Ports { rpc: args.base_port, p2p: args.p2p_base_port };
+            let spec = Spec {
+                origin: args.origin,
+                parties: args.parties,
+                authorities: args.authorities,
+                ports,
+                time: args.time.unwrap_or_else(instant::now),
+            };
+            console.result(&init(&args.out, &spec)?)
+        }
+        Command::Inspect { file } => console.result(&inspect::inspect(&file)?),
+    }
+}

@@ -1,0 +1,181 @@
+//! The program itself, run as people and scripts run it: what it prints, what it writes, and what it
+//! exits with. No node is needed.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use consign_types::event::SignedEvent;
+
+const SSCC: &str = "00/106141412345678908";
+
+struct Ran {
+    exit: i32,
+    out: String,
+    err: String,
+    bytes: Vec<u8>,
+}
+
+fn consign(dir: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consign"));
+    for name in ["CONSIGN_NODE", "CONSIGN_TRUST", "CONSIGND", "DATA"] {
+        command.env_remove(name);
+    }
+    let Output { status, stdout, stderr } =
+        command.current_dir(dir).args(arguments).output().unwrap();
+    Ran {
+        exit: status.code().unwrap(),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+        bytes: stdout,
+    }
+}
+
+#[test]
+fn help_says_what_each_command_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        let ran = consign(dir.path(), arguments);
+        assert_eq!(ran.exit, 0);
+        ran.out
+    };
+    insta::assert_snapshot!("help", help(&["--help"]));
+    insta::assert_snapshot!("help_devnet", help(&["devnet", "--help"]));
+    insta::assert_snapshot!("help_devnet_demo", help(&["devnet", "demo", "--help"]));
+    insta::assert_snapshot!("help_event_build", help(&["event", "build", "--help"]));
+    insta::assert_snapshot!("help_replay_c2k", help(&["replay", "c2k", "--help"]));
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = consign(dir.path(), &["completions", shell]);
+        assert_eq!((ran.exit, ran.out.contains("devnet")), (0, true), "{shell}");
+    }
+}
+
+#[test]
+fn a_command_line_that_means_nothing_exits_with_2() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["devnt"][..],
+        &["key", "new", "--purpose", "door", "--out", "k"],
+        &["unit", "get", "00/106141412345678901"],
+        &["event", "get", "abc"],
+        &["event", "build", "--type", "register"],
+        &["--timeout", "0", "health"],
+    ] {
+        assert_eq!(consign(dir.path(), arguments).exit, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn errors_are_a_code_a_sentence_and_what_to_do_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let err = |arguments: &[&str], exit| {
+        let ran = consign(dir.path(), arguments);
+        assert_eq!((ran.exit, ran.out.as_str()), (exit, ""), "{arguments:?}");
+        ran.err
+    };
+    insta::assert_snapshot!(err(&["devnet", "status"], 2), @r"
+    error[no_devnet]: ./devnet holds no development network
+    help: start one with `consign devnet up`, or name it with --dir
+    ");
+    insta::assert_snapshot!(err(&["verify", "absent.tlog-proof"], 1), @r"
+    error[file]: cannot read absent.tlog-proof: No such file or directory (os error 2)
+    help: check that the path exists and who owns it
+    ");
+    insta::assert_snapshot!(err(&["event", "build", "--type", "hold", "--unit", SSCC], 2), @r"
+    error[bad_event]: field reason is missing
+    help: see `consign event build --help`
+    ");
+    insta::assert_snapshot!(
+        err(&["--output", "json", "network", "init", "--out", "n", "--party", "a", "--authority", "b"], 2),
+        @r#"{"error":{"code":"bad_network","exit":2,"help":"add it with --party","message":"authority b is not one of the parties"}}"#
+    );
+}
+
+/// Port 9 of loopback is the discard service, which nobody runs.
+#[test]
+fn a_node_that_does_not_answer_is_an_operational_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = consign(dir.path(), &["--node", "http://127.0.0.1:9", "unit", "get", SSCC]);
+    assert_eq!(ran.exit, 1);
+    assert!(
+        ran.err.starts_with("error[node_unreachable]: no node answers at http://127.0.0.1:9: ")
+    );
+    assert!(ran.err.contains("help: start one with `consign devnet up`"));
+}
+
+#[test]
+fn a_private_key_is_never_printed_and_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = ["key", "new", "--purpose", "device", "--out", "dock7.key"];
+    let ran = consign(dir.path(), &new);
+    assert_eq!((ran.exit, ran.err.as_str()), (0, ""));
+    let file = fs::read_to_string(dir.path().join("dock7.key")).unwrap();
+    let seed = file.trim_end().rsplit(' ').next().unwrap().to_owned();
+    assert_eq!((ran.out.trim_end().len(), seed.len()), (64, 64));
+    assert!(!ran.out.contains(&seed));
+
+    let ran = consign(dir.path(), &new);
+    assert_eq!(ran.exit, 7);
+    assert!(ran.err.starts_with("error[key_exists]: dock7.key exists already"));
+    assert_eq!(fs::read_to_string(dir.path().join("dock7.key")).unwrap(), file);
+}
+
+#[test]
+fn an_event_is_built_signed_and_is_the_bytes_on_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    consign(dir.path(), &["key", "new", "--purpose", "device", "--out", "dock7.key"]);
+    let place = "414/9521321000018";
+    let build = ["event", "build", "--type", "register", "--unit", SSCC, "--place", place];
+    let built = consign(dir.path(), &[&build[..], &["--time", "2026-11-22T12:00:03Z"]].concat());
+    insta::assert_snapshot!(built.out, @r#"
+    {
+      "type": "register",
+      "unit": "00/106141412345678908",
+      "place": "414/9521321000018",
+      "time": "2026-11-22T12:00:03Z"
+    }
+    "#);
+    fs::write(dir.path().join("event.json"), &built.out).unwrap();
+
+    let network = "ab".repeat(32);
+    let sign = ["event", "sign", "event.json", "--key", "dock7.key", "--device", "handler.dock7"];
+    let rest = ["--sequence", "1", "--network", &network];
+    let signed = consign(dir.path(), &[&sign[..], &rest].concat());
+    let event = SignedEvent::decode(&signed.bytes).unwrap();
+    assert_eq!(event.event().signer.to_string(), "handler.dock7");
+    assert_eq!(event.event().network.to_string(), network);
+    // Ed25519 is deterministic: signing again makes the same bytes.
+    assert_eq!(consign(dir.path(), &[&sign[..], &rest].concat()).bytes, signed.bytes);
+
+    // Bytes that are no event never leave the machine.
+    fs::write(dir.path().join("cut.cbor"), &signed.bytes[1..]).unwrap();
+    let ran = consign(dir.path(), &["event", "submit", "cut.cbor"]);
+    assert_eq!(ran.exit, 7);
+    assert!(ran.err.starts_with("error[malformed_event]: "), "{}", ran.err);
+}
+
+#[test]
+fn a_network_is_made_and_inspected_and_names_itself_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let parties = ["forwarder", "airline", "handler", "consignee"].map(|name| ["--party", name]);
+    let made = consign(
+        dir.path(),
+        &[&["--output", "json", "network", "init", "--out", "net"][..], parties.as_flattened()]
+            .concat(),
+    );
+    assert_eq!((made.exit, made.err.as_str()), (0, ""));
+    let made: serde_json::Value = serde_json::from_str(&made.out).unwrap();
+    let inspect = ["--output", "json", "network", "inspect", "net/genesis.cbor"];
+    let inspected = consign(dir.path(), &inspect);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected.out).unwrap();
+    assert_eq!(inspected["network"], made["network"]);
+    assert_eq!(inspected["quorum"], 3);
+
+    fs::write(dir.path().join("half.cbor"), b"\x86").unwrap();
+    assert_eq!(consign(dir.path(), &["network", "inspect", "half.cbor"]).exit, 3);
+}

@@ -1,0 +1,259 @@
+//! Cosigning checkpoints, and collecting the cosignatures of others: *committed* becomes *proven*.
+//!
+//! A validator cosigns only what it has committed, never two roots for one size, never backwards, and
+//! at a time that never decreases: what it is about to sign lies on disk first. Every node collects;
+//! a quorum makes a note that anybody can verify.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use consign_types::block::TreeSize;
+use consign_types::checkpoint::{self, Checkpoint, Cosignature, cosigner_key};
+use consign_types::codec::Canonical as _;
+use consign_types::digest::TreeRoot;
+use consign_types::key::{PublicKey, SecretKey, Signature};
+use consign_types::note::Note;
+use consign_types::validator::{ValidatorIndex, ValidatorSet};
+use tracing::{debug, warn};
+
+use crate::clock;
+use crate::config::Config;
+use crate::net::{Class, NetHandle};
+use crate::state::{Committed, sure};
+use crate::store::{CosignedState, Fault, Tip};
+use crate::wire::Cosigned;
+
+/// Sizes ahead of this node's own, or behind it, that cosignatures are kept for.
+const SIZES_KEPT: usize = 256;
+
+/// One node's cosigner and collector.
+pub struct Cosigner {
+    origin: String,
+    cosigner: Option<(ValidatorIndex, SecretKey)>,
+    log_key: SecretKey,
+    net: NetHandle,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: CosignedState,
+    /// Cosignatures by size; those of a size that this node has not committed wait unchecked.
+    by_size: BTreeMap<TreeSize, BTreeMap<ValidatorIndex, (TreeRoot, Cosignature)>>,
+    newest: Option<(TreeSize, String)>,
+    own: Option<Cosigned>,
+}
+
+impl Cosigner {
+    /// The cosigner of this node.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(config: &Config, committed: &Committed, net: NetHandle) -> Result<Self, Fault> {
+        let set = committed.validators();
+        let own = config.keys.cosigner.public();
+        let index = set.validators().iter().position(|v| v.cosigner_key == own);
+        let inner = Inner {
+            state: committed.store().cosigned()?,
+            newest: committed.store().newest_note()?,
+            ..Inner::default()
+        };
+        Ok(Self {
+            origin: committed.genesis().origin().to_owned(),
+            cosigner: index.map(|at| (ValidatorIndex(at as u16), config.keys.cosigner.clone())),
+            log_key: config.keys.log.clone(),
+            net,
+            inner: Mutex::new(inner),
+        })
+    }
+
+    /// What this node will put its name to once `tip` is on disk; goes into the same write.
+    pub fn prepare(&self, tip: &Tip) -> Option<CosignedState> {
+        self.cosigner.as_ref()?;
+        let last = self.lock().state;
+        let forward = tip.size > last.size || (tip.size == last.size && tip.root == last.root);
+        if !forward {
+            warn!(code = "checkpoint.cosign.refused", size = tip.size.0, last = last.size.0);
+            return None;
+        }
+        let time_s = clock::now().seconds().max(last.time_s);
+        Some(CosignedState { size: tip.size, root: tip.root, time_s })
+    }
+
+    /// Signs what was prepared and is on disk now, and sends it to everybody.
+    pub fn publish(&self, committed: &Committed, state: &CosignedState) {
+        let Some((index, key)) = &self.cosigner else { return };
+        let checkpoint = self.checkpoint(state.size, state.root);
+        let cosignature = checkpoint.cosign(key, state.time_s);
+        let cosigned = Cosigned {
+            size: state.size,
+            root: state.root,
+            time_s: state.time_s,
+            signature: cosignature.signature.0,
+        };
+        self.net.broadcast(Class::Cosignature, Bytes::from(cosigned.to_bytes()));
+        let mut inner = self.lock();
+        inner.state = *state;
+        inner.own = Some(cosigned);
+        inner.keep(state.size, *index, (state.root, cosignature));
+        self.assemble(committed, &mut inner);
+    }
+
+    /// Cosigns the unchanged checkpoint again, so that freshness can be asked for.
+    ///
+    /// # Errors
+    /// When what is about to be signed cannot be written.
+    pub fn freshen(&self, committed: &Committed) -> Result<(), Fault> {
+        const FRESH_S: u64 = 55;
+        let tip = committed.tip();
+        let Some(state) = self.prepare(&tip) else { return Ok(()) };
+        if state.time_s < self.lock().state.time_s + FRESH_S {
+            return Ok(());
+        }
+        committed.store().put_cosigned(&state)?;
+        self.publish(committed, &state);
+        Ok(())
+    }
+
+    /// Takes a cosignature from a peer.
+    pub fn collect(&self, committed: &Committed, from: ValidatorIndex, cosigned: &Cosigned) {
+        let set = committed.validators();
+        let Some(validator) = set.get(from) else { return };
+        let checkpoint = self.checkpoint(cosigned.size, cosigned.root);
+        let cosignature =
+            Cosignature { time_s: cosigned.time_s, signature: Signature(cosigned.signature) };
+        if checkpoint.check(&validator.cosigner_key, &cosignature).is_err() {
+            warn!(code = "checkpoint.cosignature.bad", party = %validator.party);
+            return;
+        }
+        let mut inner = self.lock();
+        inner.keep(cosigned.size, from, (cosigned.root, cosignature));
+        self.assemble(committed, &mut inner);
+    }
+
+    /// Sends this node's newest cosignature to a peer that just connected.
+    pub fn send_newest(&self, peer: &PublicKey) {
+        let own = self.lock().own.clone();
+        if let Some(cosigned) = own {
+            self.net.send(peer, Class::Cosignature, Bytes::from(cosigned.to_bytes()));
+        }
+    }
+
+    /// The newest checkpoint with a quorum, signed by this node's log key too.
+    pub fn newest_note(&self) -> Option<String> {
+        self.lock().newest.as_ref().map(|(_, note)| note.clone())
+    }
+
+    /// Takes a checkpoint that a peer has a quorum for, if it is of this node's own log.
+    pub fn adopt(&self, committed: &Committed, text: &str) {
+        let Ok(note) = text.parse::<Note>() else { return };
+        let set = committed.validators();
+        let Ok(proven) = checkpoint::verify(&note, &self.origin, &set) else { return };
+        let mut inner = self.lock();
+        for (at, validator) in set.validators().iter().enumerate() {
+            let Ok(key) = cosigner_key(&self.origin, &validator.party, validator.cosigner_key)
+            else {
+                continue;
+            };
+            let newest = note.by(&key).filter_map(Cosignature::from_line).max_by_key(|c| c.time_s);
+            if let Some(cosignature) = newest {
+                let index = ValidatorIndex(at as u16);
+                let kept = (proven.checkpoint.root, cosignature);
+                inner.keep(proven.checkpoint.size, index, kept);
+            }
+        }
+        self.assemble(committed, &mut inner);
+    }
+
+    /// Makes the newest note that there is a quorum for.
+    fn assemble(&self, committed: &Committed, inner: &mut Inner) {
+        let set = committed.validators();
+        let here = committed.tip().size;
+        let known = inner.newest.as_ref().map_or(TreeSize(0), |(size, _)| *size);
+        let mut candidates: Vec<TreeSize> =
+            inner.by_size.range(known..=here).map(|(size, _)| *size).collect();
+        while let Some(size) = candidates.pop() {
+            let Some(kept) = inner.by_size.get(&size) else { continue };
+            if kept.len() < set.quorum() {
+                continue;
+            }
+            let root = match self.own_root(committed, size) {
+                Some(root) => root,
+                None => continue,
+            };
+            let agreeing: Vec<_> = kept
+                .iter()
+                .filter(|(_, (cosigned, _))| *cosigned == root)
+                .map(|(index, (_, cosignature))| (*index, *cosignature))
+                .collect();
+            if agreeing.len() < kept.len() {
+                // Somebody cosigned another root than this node committed: that must be seen.
+                warn!(code = "checkpoint.cosignature.other_root", size = size.0);
+            }
+            if agreeing.len() < set.quorum() {
+                continue;
+            }
+            let Some(note) = self.note(size, root, &agreeing, &set) else { continue };
+            let text = note.to_string();
+            let unchanged = inner.newest.as_ref().is_some_and(|(s, n)| *s == size && *n == text);
+            if !unchanged {
+                sure(committed.store().put_note(size, &text));
+                inner.newest = Some((size, text));
+                committed.note_proven(size);
+            }
+            let (old, current) = (std::mem::take(&mut inner.by_size), size);
+            inner.by_size = old.into_iter().filter(|(size, _)| *size >= current).collect();
+            debug!(code = "checkpoint.proven", size = size.0, cosignatures = agreeing.len());
+            return;
+        }
+    }
+
+    fn note(
+        &self,
+        size: TreeSize,
+        root: TreeRoot,
+        cosignatures: &[(ValidatorIndex, Cosignature)],
+        set: &ValidatorSet,
+    ) -> Option<Note> {
+        let mut note = self.checkpoint(size, root).signed(&self.log_key).ok()?;
+        for (index, cosignature) in cosignatures {
+            let validator = set.get(*index)?;
+            let key = cosigner_key(&self.origin, &validator.party, validator.cosigner_key).ok()?;
+            note.add(cosignature.line(&key));
+        }
+        Some(note)
+    }
+
+    /// The root that this node committed at `size`.
+    fn own_root(&self, committed: &Committed, size: TreeSize) -> Option<TreeRoot> {
+        let tip = committed.tip();
+        if tip.size == size {
+            return Some(tip.root);
+        }
+        consign_ledger::log::root_at(&**committed.store(), size).ok()
+    }
+
+    fn checkpoint(&self, size: TreeSize, root: TreeRoot) -> Checkpoint {
+        Checkpoint { origin: self.origin.clone(), size, root }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Keeps a validator's newest cosignature for a size; bounded, the largest sizes last.
+    fn keep(&mut self, size: TreeSize, from: ValidatorIndex, kept: (TreeRoot, Cosignature)) {
+        let of_size = self.by_size.entry(size).or_default();
+        let newer = of_size.get(&from).is_none_or(|(_, old)| old.time_s <= kept.1.time_s);
+        if newer {
+            of_size.insert(from, kept);
+        }
+        // Nothing honest lies far ahead: who claims so loses its own claim first.
+        while self.by_size.len() > SIZES_KEPT {
+            self.by_size.pop_last();
+        }
+    }
+}

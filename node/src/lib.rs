@@ -1,0 +1,22 @@
+//! `consignd`: the only room with clock, disk and network; it drives the others.
+
+pub mod answer;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod cosign;
+pub mod driver;
+pub mod executor;
+pub mod gather;
+pub mod health;
+pub mod keys;
+pub mod metrics;
+pub mod net;
+pub mod node;
+pub mod pool;
+pub mod serve;
+pub mod start;
+pub mod state;
+pub mod store;
+pub mod sync;
+pub mod wire;

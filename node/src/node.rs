@@ -1,0 +1,364 @@
+//! A node, put together: which part talks to which, and how it all stops.
+//!
+//! Three loops: the driver thread (consensus, and the only one that signs votes), the executor thread
+//! (the only one that moves the tip) and tokio's workers (network, RPC, catch-up). A fault in either
+//! thread ends the process.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
+use consign_types::block::Height;
+use consign_types::codec::Canonical as _;
+use consign_types::event::SignedEvent;
+use consign_types::key::PublicKey;
+use tokio::sync::{mpsc as async_mpsc, watch};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::cosign::Cosigner;
+use crate::driver::{self, Wiring};
+use crate::executor::{Executor, Job};
+use crate::gather::Bodies;
+use crate::metrics::Metrics;
+use crate::net::{self, Class, NetConfig, NetEvent, NetHandle, PeerConfig};
+use crate::pool::{Pool, Relay};
+use crate::serve::Serving;
+use crate::start;
+use crate::state::{Committed, fatal};
+use crate::store::Fault;
+use crate::sync::Sync;
+use crate::wire::{Cosigned, PoolMessage, Request, Status};
+
+/// How often peers are told where this node stands when nothing happens.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// How often an unchanged checkpoint is cosigned again.
+const FRESHEN_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The node's store or files.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The peer-to-peer network.
+    #[error("the peer-to-peer network did not start: {0}")]
+    Net(String),
+    /// The RPC address.
+    #[error("cannot listen on rpc.listen {address}; choose another address or stop what uses it")]
+    Rpc {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the node until `stop` says so.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
+    let metrics = Arc::new(Metrics::default());
+    let committed = Arc::new(start::open(&config)?);
+    let listener = tokio::net::TcpListener::bind(config.rpc.listen)
+        .await
+        .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
+    let (net, net_events, net_task) =
+        net::start(net_config(&config)).map_err(|e| StartError::Net(e.to_string()))?;
+
+    let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
+    let relay = Arc::new(Relay::new(net.clone()));
+    let bodies = Arc::new(Bodies::default());
+    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone())?);
+    let status = Arc::new(Mutex::new(None));
+    let (driver_tx, driver_rx) = mpsc::channel();
+    let (jobs_tx, jobs_rx) = mpsc::channel();
+    let (status_tx, status_rx) = async_mpsc::channel(1024);
+
+    let mut executor = Executor {
+        committed: Arc::clone(&committed),
+        pool: Arc::clone(&pool),
+        relay: Arc::clone(&relay),
+        bodies: Arc::clone(&bodies),
+        net: net.clone(),
+        cosigner: Arc::clone(&cosigner),
+        driver: driver_tx.clone(),
+        jobs: jobs_tx.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::clone(&metrics),
+        executed: Default::default(),
+        last_commit: None,
+    };
+    let executor_thread = named("executor", move || {
+        executor.run(&jobs_rx).unwrap_or_else(|fault| fatal(&fault));
+    });
+    let wiring = Wiring {
+        executor: jobs_tx.clone(),
+        net: net.clone(),
+        metrics: Arc::clone(&metrics),
+        status: Arc::clone(&status),
+    };
+    let engine = EngineConfig {
+        domain: committed.domain(),
+        signer: Some(config.keys.consensus.clone()),
+        timeouts: Timeouts::default(),
+        pace_ms: u64::from(committed.genesis().params().block_interval_ms),
+    };
+    let (dir, tip, set) =
+        (config.data_dir.clone(), committed.tip().height(), committed.validators());
+    let driver_thread = named("consensus", move || {
+        driver::run(&dir, engine, tip, set, wiring, &driver_rx)
+            .unwrap_or_else(|fault| fatal(&fault));
+    });
+
+    let heights = Arc::default();
+    let parts = Parts { committed, pool, relay, bodies, cosigner, net, metrics, heights };
+    let tasks = [
+        tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
+        tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
+        tokio::spawn(announce(parts.clone())),
+        tokio::spawn(tick(parts.clone(), jobs_tx.clone())),
+        tokio::spawn({
+            let relay = Arc::clone(&parts.relay);
+            async move { relay.run().await }
+        }),
+        tokio::spawn(
+            Sync {
+                committed: Arc::clone(&parts.committed),
+                net: parts.net.clone(),
+                executor: jobs_tx.clone(),
+            }
+            .run(status_rx),
+        ),
+    ];
+    info!(
+        code = "node.started",
+        party = %config.party,
+        height = parts.committed.tip().height().0,
+        rpc = %config.rpc.listen,
+        validators = parts.committed.validators().count(),
+        survives = parts.committed.validators().faults(),
+    );
+    let serving = Serving::new(&parts, status, &config);
+    let mut stopped = stop.clone();
+    let until_stop = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = serving.serve(listener, &config.rpc, until_stop).await {
+        warn!(code = "rpc.server.failed", error = %error);
+    }
+    let _ = stop.wait_for(|stop| *stop).await;
+
+    // First what speaks, then what writes: nothing is said after the last write.
+    let _ = driver_tx.send(driver::Event::Stop);
+    let _ = jobs_tx.send(Job::Stop);
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    let _ =
+        tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
+    parts.net.shutdown();
+    let _ = net_task.await;
+    info!(code = "node.stopped", height = parts.committed.tip().height().0);
+    Ok(())
+}
+
+/// The parts that tasks share.
+#[derive(Clone)]
+pub struct Parts {
+    /// What is committed.
+    pub committed: Arc<Committed>,
+    /// What waits for a block.
+    pub pool: Arc<Pool>,
+    /// Events on their way to the others.
+    pub relay: Arc<Relay>,
+    /// Bodies that are not decided yet.
+    pub bodies: Arc<Bodies>,
+    /// Checkpoints and their cosignatures.
+    pub cosigner: Arc<Cosigner>,
+    /// The network.
+    pub net: NetHandle,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where each peer said that it stands.
+    pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
+}
+
+impl Parts {
+    /// Where each peer said that it stands.
+    pub fn peers_at(&self) -> HashMap<PublicKey, Height> {
+        self.heights.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn named(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    let guarded = move || {
+        // A panic in a thread that writes leaves nothing to go on with.
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
+            std::process::abort();
+        }
+    };
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(guarded);
+    thread.expect("the system can start a thread when the node starts")
+}
+
+fn net_config(config: &Config) -> NetConfig {
+    let validators = config.genesis.validators().validators();
+    let peers = validators.iter().filter(|v| v.party != config.party).map(|v| PeerConfig {
+        key: v.network_key,
+        party: v.party.clone(),
+        addresses: config
+            .peers
+            .iter()
+            .filter(|peer| peer.party == v.party)
+            .flat_map(|peer| peer.addresses.clone())
+            .collect(),
+    });
+    NetConfig {
+        secret: config.keys.network.clone(),
+        listen: config.p2p_listen.clone(),
+        peers: peers.collect(),
+        limits: net::NetLimits::default(),
+    }
+}
+
+/// Takes what comes from peers to where it belongs.
+async fn dispatch(
+    parts: Parts,
+    mut events: async_mpsc::Receiver<NetEvent>,
+    driver: Sender<driver::Event>,
+    statuses: async_mpsc::Sender<(PublicKey, Status)>,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            NetEvent::Connected(peer) => {
+                info!(code = "net.peer.connected", peer = %peer);
+                parts.metrics.peers.set(parts.net.connected().len() as i64);
+                let status = own_status(&parts);
+                parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
+                parts.cosigner.send_newest(&peer);
+            }
+            NetEvent::Disconnected(peer) => {
+                info!(code = "net.peer.disconnected", peer = %peer);
+                parts.heights.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+                parts.metrics.peers.set(parts.net.connected().len() as i64);
+            }
+            NetEvent::Message { from, class, bytes } => {
+                handle_message(&parts, &driver, &statuses, from, class, &bytes);
+            }
+            NetEvent::Request { bytes, reply, .. } => {
+                let parts = parts.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Ok(request) = Request::from_bytes(&bytes) {
+                        reply.send(Bytes::from(crate::answer::answer(&parts, request).to_bytes()));
+                    }
+                });
+            }
+            NetEvent::Listening(address) => info!(code = "net.listening", address),
+        }
+    }
+}
+
+fn handle_message(
+    parts: &Parts,
+    driver: &Sender<driver::Event>,
+    statuses: &async_mpsc::Sender<(PublicKey, Status)>,
+    from: PublicKey,
+    class: Class,
+    bytes: &Bytes,
+) {
+    let set = parts.committed.validators();
+    let index = set.validators().iter().position(|v| v.network_key == from);
+    let index = index.map(|at| consign_types::validator::ValidatorIndex(at as u16));
+    match class {
+        Class::Consensus => {
+            if let (Some(from), Ok(message)) = (index, Message::from_bytes(bytes)) {
+                let _ =
+                    driver.send(driver::Event::Input(Box::new(Input::Message { from, message })));
+            }
+        }
+        Class::Pool => match PoolMessage::from_bytes(bytes) {
+            Ok(PoolMessage::Events(events)) => {
+                let pool = Arc::clone(&parts.pool);
+                // In order of arrival on rayon's queue; a full queue is back-pressure in the pool.
+                rayon::spawn_fifo(move || {
+                    let decoded = events.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
+                    pool.offer(decoded.collect());
+                });
+            }
+            Ok(PoolMessage::Body(block, body)) => parts.bodies.put(block, body),
+            Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
+        },
+        Class::Cosignature => {
+            if let (Some(from), Ok(cosigned)) = (index, Cosigned::from_bytes(bytes)) {
+                parts.cosigner.collect(&parts.committed, from, &cosigned);
+            }
+        }
+        Class::Status => {
+            if let Ok(status) = Status::from_bytes(bytes) {
+                if let Some(from) = index {
+                    let begun = Input::Begun { from, height: status.started };
+                    let _ = driver.send(driver::Event::Input(Box::new(begun)));
+                }
+                let mut heights = parts.heights.lock().unwrap_or_else(PoisonError::into_inner);
+                heights.insert(from, status.height);
+                drop(heights);
+                // A full queue loses a status; the next one says the same.
+                let _ = statuses.try_send((from, status));
+            }
+        }
+    }
+}
+
+/// Tells the engine whether there is work.
+async fn forward_work(pool: Arc<Pool>, driver: Sender<driver::Event>) {
+    let mut work = pool.work();
+    loop {
+        let now = *work.borrow_and_update();
+        if driver.send(driver::Event::Input(Box::new(Input::Work(now)))).is_err()
+            || work.changed().await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Tells peers where this node stands: on each change, and every few seconds.
+async fn announce(parts: Parts) {
+    let mut progress = parts.committed.progress();
+    loop {
+        let status = own_status(&parts);
+        parts.net.broadcast(Class::Status, Bytes::from(status.to_bytes()));
+        // An overrun of the wait is the regular repetition.
+        let _ = tokio::time::timeout(STATUS_EVERY, progress.changed()).await;
+        progress.borrow_and_update();
+    }
+}
+
+/// Regular small duties.
+async fn tick(parts: Parts, jobs: Sender<Job>) {
+    let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    let mut seconds = 0_u64;
+    loop {
+        every_second.tick().await;
+        seconds += 1;
+        parts.pool.expire();
+        if seconds.is_multiple_of(FRESHEN_EVERY.as_secs()) && jobs.send(Job::Freshen).is_err() {
+            return;
+        }
+    }
+}
+
+fn own_status(parts: &Parts) -> Status {
+    let tip = parts.committed.tip();
+    let progress = *parts.committed.progress().borrow();
+    Status {
+        height: tip.height(),
+        block: tip.block,
+        started: progress.started,
+        proven: progress.proven,
+    }
+}

@@ -1,0 +1,455 @@
+//! The pool: events that were checked and wait for a block.
+//!
+//! Bounded in number and bytes. A known id is answered at once; what the rules refuse is refused with
+//! its code at the door, and what leaves the pool unordered becomes *refused*: nothing is dropped in
+//! silence. Each event's signature is checked once, when the node first meets it, off the consensus
+//! path and on all cores.
+
+mod relay;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use consign_ledger::door::{Door, Refusal};
+use consign_ledger::errors::Rejection;
+use consign_types::block::Height;
+use consign_types::digest::{EventId, LeafHash};
+use consign_types::event::{NotVerified, SignedEvent, Verified};
+use consign_types::key::PublicKey;
+use consign_types::limits::{POOL_BYTES_MAX, POOL_EVENTS_MAX, POOL_ORPHAN_MS};
+use consign_types::party::SignerId;
+use lru::LruCache;
+use rayon::prelude::*;
+use tokio::sync::{Notify, futures::Notified, watch};
+
+pub use relay::Relay;
+
+use crate::metrics::Metrics;
+use crate::state::Committed;
+
+/// Events that wait for something they refer to.
+const PARKED_MAX: usize = 4_096;
+/// Refusals that are remembered for whoever asks.
+const REFUSALS_MAX: usize = 65_536;
+
+/// Why an event did not get in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// It is not what it says it is.
+    #[error(transparent)]
+    NotVerified(NotVerified),
+    /// A rule forbids it.
+    #[error("{rejection}")]
+    Rule {
+        /// The rule.
+        rejection: Rejection,
+        /// Whether the refusal rests on events that are not committed yet: it may be tried again.
+        rests_on_pooled: bool,
+    },
+    /// No room; try again later.
+    #[error("the pool holds {POOL_EVENTS_MAX} events or {POOL_BYTES_MAX} bytes; try again later")]
+    Full,
+    /// What it refers to did not come within 30 s.
+    #[error("what the event refers to did not arrive within {} s", POOL_ORPHAN_MS / 1000)]
+    Orphaned,
+}
+
+/// What became of an event that was offered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// New, and in the pool.
+    Accepted,
+    /// In the pool already.
+    Known,
+    /// In the log already.
+    Committed,
+    /// Waiting for an event that it refers to.
+    Parked,
+    /// Not taken.
+    Refused(Refused),
+}
+
+/// The pool of one node.
+pub struct Pool {
+    committed: Arc<Committed>,
+    inner: Mutex<Inner>,
+    admitted: Notify,
+    work: watch::Sender<bool>,
+    metrics: Arc<Metrics>,
+}
+
+struct Inner {
+    /// By order of arrival.
+    events: BTreeMap<u64, Arc<Verified>>,
+    by_leaf: HashMap<LeafHash, u64>,
+    by_id: HashMap<EventId, u64>,
+    bytes: usize,
+    next: u64,
+    door: Door,
+    parked: Vec<Parked>,
+    refusals: LruCache<EventId, Refused>,
+    /// The last height seen with events here, and since when.
+    advanced: (Height, Instant),
+}
+
+struct Parked {
+    event: Waiting,
+    until: Instant,
+}
+
+/// A parked event: its signer may not be known yet, or what it refers to.
+enum Waiting {
+    Unverified(Box<SignedEvent>),
+    Verified(Arc<Verified>),
+}
+
+impl Pool {
+    /// An empty pool over what is committed.
+    pub fn new(committed: Arc<Committed>, metrics: Arc<Metrics>) -> Self {
+        let capacity = NonZeroUsize::new(REFUSALS_MAX).unwrap_or(NonZeroUsize::MIN);
+        let inner = Inner {
+            events: BTreeMap::new(),
+            by_leaf: HashMap::new(),
+            by_id: HashMap::new(),
+            bytes: 0,
+            next: 0,
+            door: Door::new(committed.context()),
+            parked: Vec::new(),
+            refusals: LruCache::new(capacity),
+            advanced: (Height(0), Instant::now()),
+        };
+        let (work, _) = watch::channel(false);
+        Self { committed, inner: Mutex::new(inner), admitted: Notify::new(), work, metrics }
+    }
+
+    /// Whether there is something to order.
+    pub fn work(&self) -> watch::Receiver<bool> {
+        self.work.subscribe()
+    }
+
+    /// Done once something is admitted after this call.
+    pub fn admitted(&self) -> Notified<'_> {
+        self.admitted.notified()
+    }
+
+    /// The key of a signer, by what is committed.
+    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<PublicKey> {
+        self.committed.key_of(signer, id)
+    }
+
+    /// Offers events in order; each is answered. Checks signatures on all cores.
+    pub fn offer(&self, events: Vec<SignedEvent>) -> Vec<Admission> {
+        let known: Vec<Option<Admission>> = {
+            let inner = self.lock();
+            events.iter().map(|event| self.known(&inner, event.id())).collect()
+        };
+        let checked: Vec<Result<Waiting, Admission>> = events
+            .into_par_iter()
+            .zip(known)
+            .map(|(event, known)| known.map_or_else(|| self.check(event), Err))
+            .collect();
+        let mut inner = self.lock();
+        let answers = checked
+            .into_iter()
+            .map(|checked| match checked {
+                Ok(event) => self.admit(&mut inner, event),
+                Err(answer) => answer,
+            })
+            .collect();
+        self.retry_parked(&mut inner);
+        self.after_change(inner);
+        answers
+    }
+
+    /// An event of the pool, and its place in order of arrival.
+    pub fn get(&self, id: &EventId) -> Option<Arc<Verified>> {
+        let inner = self.lock();
+        inner.by_id.get(id).and_then(|at| inner.events.get(at)).cloned()
+    }
+
+    /// Whether an event is here, or waits here for what it refers to.
+    pub fn holds(&self, id: &EventId) -> bool {
+        let inner = self.lock();
+        inner.by_id.contains_key(id) || inner.parked.iter().any(|parked| parked.event.id() == *id)
+    }
+
+    /// Events that wait for what they refer to.
+    pub fn parked(&self) -> usize {
+        self.lock().parked.len()
+    }
+
+    /// For how long the oldest event here has seen no block: since it came, or since the last block.
+    pub fn stalled_for(&self, height: Height) -> Duration {
+        let mut inner = self.lock();
+        if inner.events.is_empty() || inner.advanced.0 != height {
+            inner.advanced = (height, Instant::now());
+        }
+        inner.advanced.1.elapsed()
+    }
+
+    /// Why an event was refused, while that is remembered.
+    pub fn refusal(&self, id: &EventId) -> Option<Refused> {
+        self.lock().refusals.peek(id).cloned()
+    }
+
+    /// Adds to `found` those of `names` that are here.
+    pub fn take_known(&self, names: &[LeafHash], found: &mut HashMap<LeafHash, Arc<Verified>>) {
+        let inner = self.lock();
+        for name in names {
+            if let Some(event) = inner.by_leaf.get(name).and_then(|at| inner.events.get(at)) {
+                found.entry(*name).or_insert_with(|| Arc::clone(event));
+            }
+        }
+    }
+
+    /// The oldest events, at most `max`.
+    pub fn oldest(&self, max: usize) -> Vec<Arc<Verified>> {
+        self.lock().events.values().take(max).cloned().collect()
+    }
+
+    /// Events and bytes that are here.
+    pub fn load(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.events.len(), inner.bytes)
+    }
+
+    /// Refuses events that were here and cannot be ordered any more.
+    pub fn evict(&self, refused: Vec<(EventId, Rejection)>) {
+        let mut inner = self.lock();
+        for (id, rejection) in refused {
+            inner.remove(&id);
+            let refusal = Refused::Rule { rejection, rests_on_pooled: false };
+            self.remember(&mut inner, id, refusal);
+        }
+        self.after_change(inner);
+    }
+
+    /// A block was committed: its events leave, and the door is rebuilt over what is left.
+    pub fn committed(&self, ids: &[EventId]) {
+        let mut inner = self.lock();
+        inner.advanced = (self.committed.tip().height(), Instant::now());
+        let mut foreign = 0;
+        for id in ids {
+            if !inner.remove(id) {
+                foreign += 1;
+            }
+        }
+        self.rebase(&mut inner, foreign > 0);
+        self.retry_parked(&mut inner);
+        self.after_change(inner);
+    }
+
+    /// Refuses what waited too long for what it refers to.
+    pub fn expire(&self) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let (late, waiting) =
+            std::mem::take(&mut inner.parked).into_iter().partition(|parked| parked.until <= now);
+        inner.parked = waiting;
+        let late: Vec<Parked> = late;
+        for parked in late {
+            let id = parked.event.id();
+            self.remember(&mut inner, id, Refused::Orphaned);
+        }
+    }
+
+    fn known(&self, inner: &Inner, id: EventId) -> Option<Admission> {
+        if inner.by_id.contains_key(&id) {
+            return Some(Admission::Known);
+        }
+        if inner.parked.iter().any(|parked| parked.event.id() == id) {
+            return Some(Admission::Parked);
+        }
+        self.committed.event_index(&id).map(|_| Admission::Committed)
+    }
+
+    fn check(&self, event: SignedEvent) -> Result<Waiting, Admission> {
+        let copy = event.clone();
+        match event.verify(&mut |signer, id| self.key_of(signer, id)) {
+            Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
+            // Its enrolment may be on the way; a signature that does not hold never mends.
+            Err(NotVerified::UnknownKey(_)) => Ok(Waiting::Unverified(Box::new(copy))),
+            Err(why) => Err(self.refuse_unsafe(copy.id(), Refused::NotVerified(why))),
+        }
+    }
+
+    /// A refusal whose id anybody could have made is answered, not remembered under that id.
+    fn refuse_unsafe(&self, _id: EventId, why: Refused) -> Admission {
+        self.metrics.events_refused.get_or_create(&[("code", why.code().to_owned())]).inc();
+        Admission::Refused(why)
+    }
+
+    fn admit(&self, inner: &mut Inner, event: Waiting) -> Admission {
+        let id = event.id();
+        if let Some(answer) = self.known(inner, id) {
+            return answer;
+        }
+        let verified = match event {
+            Waiting::Verified(verified) => verified,
+            Waiting::Unverified(event) => {
+                let signer = event.event().signer.clone();
+                let why = Refused::NotVerified(NotVerified::UnknownKey(signer));
+                return self.park(inner, Waiting::Unverified(event), why);
+            }
+        };
+        let bytes = verified.signed().bytes().len();
+        if inner.events.len() >= POOL_EVENTS_MAX || inner.bytes + bytes > POOL_BYTES_MAX {
+            return Admission::Refused(Refused::Full);
+        }
+        match inner.door.admit(&*self.committed, &verified) {
+            Ok(()) => {
+                inner.insert(verified);
+                Admission::Accepted
+            }
+            Err(Refusal::UnknownReference(rejection)) => {
+                let why = Refused::Rule { rejection, rests_on_pooled: true };
+                self.park(inner, Waiting::Verified(verified), why)
+            }
+            Err(Refusal::Rule { rejection, rests_on_pooled }) => {
+                let why = Refused::Rule { rejection, rests_on_pooled };
+                self.remember(inner, id, why.clone());
+                Admission::Refused(why)
+            }
+        }
+    }
+
+    fn park(&self, inner: &mut Inner, event: Waiting, otherwise: Refused) -> Admission {
+        if inner.parked.len() >= PARKED_MAX {
+            return Admission::Refused(otherwise);
+        }
+        let until = Instant::now() + Duration::from_millis(POOL_ORPHAN_MS);
+        inner.parked.push(Parked { event, until });
+        Admission::Parked
+    }
+
+    /// What waited may have what it waited for.
+    fn retry_parked(&self, inner: &mut Inner) {
+        if inner.parked.is_empty() {
+            return;
+        }
+        for Parked { event, until } in std::mem::take(&mut inner.parked) {
+            let id = event.id();
+            let again = match event {
+                Waiting::Verified(verified) => Ok(Waiting::Verified(verified)),
+                Waiting::Unverified(event) => {
+                    let pooled = &inner.door;
+                    let copy = event.clone();
+                    let key_of = &mut |signer: &SignerId, id: &[u8; 8]| {
+                        pooled.key_of(&*self.committed, signer, id)
+                    };
+                    match event.verify(key_of) {
+                        Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
+                        Err(NotVerified::UnknownKey(_)) => Ok(Waiting::Unverified(copy)),
+                        Err(why) => Err(Refused::NotVerified(why)),
+                    }
+                }
+            };
+            match again {
+                Ok(event) => {
+                    if self.admit(inner, event) == Admission::Parked
+                        && let Some(parked) = inner.parked.last_mut()
+                    {
+                        parked.until = until;
+                    }
+                }
+                Err(why) => self.remember(inner, id, why),
+            }
+        }
+    }
+
+    fn rebase(&self, inner: &mut Inner, foreign: bool) {
+        // Where every committed event came out of this pool, what the door knows of them holds.
+        if !foreign && !inner.events.is_empty() && inner.door.age() < 64 {
+            inner.door.committed(self.committed.context());
+            return;
+        }
+        inner.door = Door::new(self.committed.context());
+        let events: Vec<_> = inner.events.values().cloned().collect();
+        for event in events {
+            if let Err(Refusal::Rule { rejection, rests_on_pooled: false }) =
+                inner.door.admit(&*self.committed, &event)
+            {
+                let id = event.signed().id();
+                inner.remove(&id);
+                let refusal = Refused::Rule { rejection, rests_on_pooled: false };
+                self.remember(inner, id, refusal);
+            }
+        }
+    }
+
+    fn remember(&self, inner: &mut Inner, id: EventId, why: Refused) {
+        self.metrics.events_refused.get_or_create(&[("code", why.code().to_owned())]).inc();
+        inner.refusals.put(id, why);
+    }
+
+    fn after_change(&self, inner: MutexGuard<'_, Inner>) {
+        let (events, bytes) = (inner.events.len(), inner.bytes);
+        drop(inner);
+        self.metrics.pool_events.set(events as i64);
+        self.metrics.pool_bytes.set(bytes as i64);
+        self.work.send_if_modified(|work| std::mem::replace(work, events > 0) != (events > 0));
+        self.admitted.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere ends the process; the pool itself is always consistent between calls.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, event: Arc<Verified>) {
+        let at = self.next;
+        self.next += 1;
+        self.bytes += event.signed().bytes().len();
+        self.by_leaf.insert(event.signed().leaf_hash(), at);
+        self.by_id.insert(event.signed().id(), at);
+        self.refusals.pop(&event.signed().id());
+        if self.events.is_empty() {
+            self.advanced.1 = Instant::now();
+        }
+        self.events.insert(at, event);
+    }
+
+    fn remove(&mut self, id: &EventId) -> bool {
+        let Some(event) = self.by_id.remove(id).and_then(|at| self.events.remove(&at)) else {
+            return false;
+        };
+        self.by_leaf.remove(&event.signed().leaf_hash());
+        self.bytes -= event.signed().bytes().len();
+        true
+    }
+}
+
+impl Waiting {
+    fn id(&self) -> EventId {
+        match self {
+            Self::Unverified(event) => event.id(),
+            Self::Verified(event) => event.signed().id(),
+        }
+    }
+}
+
+impl Refused {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotVerified(NotVerified::UnknownKey(_)) => "unknown_device",
+            Self::NotVerified(NotVerified::Signature(_)) => "bad_signature",
+            Self::Rule { rejection, .. } => rejection.code(),
+            Self::Full => "pool_full",
+            Self::Orphaned => "unknown_reference",
+        }
+    }
+
+    /// Whether the same bytes may be taken later.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::NotVerified(NotVerified::UnknownKey(_)) | Self::Full | Self::Orphaned => true,
+            Self::NotVerified(NotVerified::Signature(_)) => false,
+            Self::Rule { rejection, rests_on_pooled } => *rests_on_pooled || rejection.retryable(),
+        }
+    }
+}

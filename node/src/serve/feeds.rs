@@ -1,0 +1,202 @@
+//! Subscriptions: read from the store behind a cursor, so that they resume without loss and a slow
+//! reader holds nothing up.
+
+use consign_rpc::backend::Topic;
+use consign_rpc::errors::RpcError;
+use consign_rpc::page::Cursor;
+use consign_rpc::params::{EventFilter, Stage};
+use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
+use consign_rpc::views::{EventStatus, Update};
+use consign_types::block::{Height, LeafIndex};
+use consign_types::digest::{Digest, EventId, encode_hex};
+use consign_types::event::SignedEvent;
+use consign_types::unit::UnitId;
+
+use super::Serving;
+use crate::state::sure;
+
+/// Notices that wait in a feed; the rest waits on disk.
+const WAITING_MAX: usize = 64;
+/// Rows read from the store at once.
+const ROWS: usize = 256;
+
+/// The name of a unit's history, for cursors.
+pub fn unit_feed(unit: &UnitId) -> String {
+    let digest = Digest::of(&[unit.as_str().as_bytes()]);
+    format!("unit-{}", encode_hex(&digest.0[..6]))
+}
+
+/// Opens a feed.
+///
+/// # Errors
+/// When the cursor is not one of this feed.
+pub fn open(
+    serving: &Serving,
+    topic: Topic,
+    from: Option<&Cursor>,
+) -> Result<SubscriptionStream, RpcError> {
+    let progress = *serving.parts.committed.progress().borrow();
+    let (name, now) = match &topic {
+        Topic::Blocks => ("blocks".to_owned(), progress.height.0 + 1),
+        Topic::Events(filter) => {
+            let size = match filter.stage {
+                Stage::Committed => progress.size,
+                Stage::Proven => progress.proven,
+            };
+            ("events".to_owned(), size.0)
+        }
+        Topic::Unit(unit) => {
+            let rows = sure(serving.parts.committed.store().history(unit, 0, usize::MAX));
+            (unit_feed(unit), rows.last().map_or(0, |(position, _)| position + 1))
+        }
+        Topic::Status(_) => ("status".to_owned(), 0),
+    };
+    let next = match from {
+        None => now,
+        Some(cursor) => cursor
+            .next_in(&name)
+            .ok_or_else(|| RpcError::stale_cursor("the cursor is of another feed"))?,
+    };
+    let (publisher, stream) = feed(WAITING_MAX, Cursor::at(&name, next));
+    let serving = serving.clone();
+    tokio::spawn(async move {
+        match topic {
+            Topic::Blocks => blocks(&serving, &publisher, next).await,
+            Topic::Events(filter) => events(&serving, &publisher, &filter, next).await,
+            Topic::Unit(unit) => unit_events(&serving, &publisher, &unit, next).await,
+            Topic::Status(id) => {
+                if status(&serving, &publisher, id).await.is_some() {
+                    publisher.finish().await;
+                }
+            }
+        }
+    });
+    Ok(stream)
+}
+
+async fn blocks(serving: &Serving, publisher: &Publisher, mut next: u64) {
+    let mut progress = serving.parts.committed.progress();
+    loop {
+        let tip = progress.borrow_and_update().height.0;
+        while next <= tip {
+            let own = serving.clone();
+            let height = Height(next);
+            let header = tokio::task::spawn_blocking(move || {
+                let block = sure(own.parts.committed.store().block(height))?;
+                Some(own.header(height, &block))
+            });
+            let Ok(Some(header)) = header.await else { return };
+            next += 1;
+            let update = Update::Block(Box::new(header));
+            if publisher.send(Cursor::at("blocks", next), update).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            changed = progress.changed() => if changed.is_err() { return },
+            () = publisher.closed() => return,
+        }
+    }
+}
+
+async fn events(serving: &Serving, publisher: &Publisher, filter: &EventFilter, mut next: u64) {
+    let mut progress = serving.parts.committed.progress();
+    loop {
+        let now = *progress.borrow_and_update();
+        let size = match filter.stage {
+            Stage::Committed => now.size.0,
+            Stage::Proven => now.proven.0,
+        };
+        while next < size {
+            let (own, filter, first) = (serving.clone(), filter.clone(), next);
+            let last = size.min(next + ROWS as u64);
+            let views =
+                tokio::task::spawn_blocking(move || own.events_between(&filter, first, last));
+            let Ok(views) = views.await else { return };
+            for (index, update) in views {
+                if publisher.send(Cursor::at("events", index + 1), update).await.is_err() {
+                    return;
+                }
+            }
+            next = last;
+        }
+        tokio::select! {
+            changed = progress.changed() => if changed.is_err() { return },
+            () = publisher.closed() => return,
+        }
+    }
+}
+
+async fn unit_events(serving: &Serving, publisher: &Publisher, unit: &UnitId, mut next: u64) {
+    let mut progress = serving.parts.committed.progress();
+    let name = unit_feed(unit);
+    loop {
+        progress.borrow_and_update();
+        loop {
+            let (own, unit, from) = (serving.clone(), unit.clone(), next);
+            let rows = tokio::task::spawn_blocking(move || {
+                let rows = sure(own.parts.committed.store().history(&unit, from, ROWS));
+                let views = rows.into_iter().filter_map(|(position, index)| {
+                    own.event_view(index).map(|view| (position, Update::Event(Box::new(view))))
+                });
+                views.collect::<Vec<_>>()
+            });
+            let Ok(rows) = rows.await else { return };
+            if rows.is_empty() {
+                break;
+            }
+            for (position, update) in rows {
+                next = position + 1;
+                if publisher.send(Cursor::at(&name, next), update).await.is_err() {
+                    return;
+                }
+            }
+        }
+        tokio::select! {
+            changed = progress.changed() => if changed.is_err() { return },
+            () = publisher.closed() => return,
+        }
+    }
+}
+
+/// Tells each change of an event's status; `Some` once there will be no other.
+async fn status(serving: &Serving, publisher: &Publisher, id: EventId) -> Option<()> {
+    let mut progress = serving.parts.committed.progress();
+    let mut told: Option<EventStatus> = None;
+    loop {
+        progress.borrow_and_update();
+        let admitted = serving.parts.pool.admitted();
+        let now = serving.status_of(&id);
+        if told.as_ref() != Some(&now) {
+            publisher.send(Cursor::at("status", 0), Update::Status(now.clone())).await.ok()?;
+            if matches!(now, EventStatus::Proven { .. } | EventStatus::Refused { .. }) {
+                return Some(());
+            }
+            told = Some(now);
+        }
+        tokio::select! {
+            changed = progress.changed() => changed.ok()?,
+            () = admitted => {}
+            () = publisher.closed() => return None,
+        }
+    }
+}
+
+impl Serving {
+    /// Events among the leaves from `first` to `last` that fit the filter.
+    fn events_between(&self, filter: &EventFilter, first: u64, last: u64) -> Vec<(u64, Update)> {
+        let leaves = sure(self.parts.committed.store().leaves(LeafIndex(first), last - first));
+        let mut found = Vec::new();
+        for (index, bytes) in (first..).zip(&leaves) {
+            // Records and the genesis document are leaves too.
+            let Ok(signed) = SignedEvent::decode(bytes) else { continue };
+            let event = signed.event();
+            if filter.admits(event.action.kind(), event.signer.party()) {
+                let status = self.committed_status(LeafIndex(index));
+                let view = consign_rpc::views::EventView::new(&signed, status);
+                found.push((index, Update::Event(Box::new(view))));
+            }
+        }
+        found
+    }
+}

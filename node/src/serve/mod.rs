@@ -1,0 +1,597 @@
+//! What the node answers at its RPC door.
+//!
+//! Reads come from the store and the tip; nothing here changes anything but the pool. Blocking work runs
+//! off the async workers.
+
+mod feeds;
+mod files;
+mod proofs;
+mod unit;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use consign_consensus::{Signing, Status as EngineStatus};
+use consign_ledger::errors::Rejection;
+use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
+use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::page::{Cursor, Order, PageLimit};
+use consign_rpc::params::Wait;
+use consign_rpc::server::ServerLimits;
+use consign_rpc::subscription::SubscriptionStream;
+use consign_rpc::views::{
+    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
+    Finality, HistoryPage, InclusionView, MemberView, MembersView, PeerView, PoolView, StatusView,
+    Submitted, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+};
+use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::digest::EventId;
+use consign_types::event::{NotVerified, SignedEvent};
+use consign_types::party::PartyId;
+use consign_types::unit::UnitId;
+use tokio::net::TcpListener;
+
+use crate::clock;
+use crate::config::{Config, Rpc};
+use crate::node::Parts;
+use crate::pool::{Admission, Refused};
+use crate::state::sure;
+use crate::store::StoredBlock;
+
+/// A node that does not advance with work in its pool for this long is not ready.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// The node behind its RPC door. Cheap to clone.
+#[derive(Clone)]
+pub struct Serving {
+    parts: Parts,
+    engine: Arc<Mutex<Option<EngineStatus>>>,
+    party: PartyId,
+}
+
+impl Serving {
+    /// The door of this node.
+    pub fn new(parts: &Parts, engine: Arc<Mutex<Option<EngineStatus>>>, config: &Config) -> Self {
+        Self { parts: parts.clone(), engine, party: config.party.clone() }
+    }
+
+    /// Serves until `stop` is done.
+    ///
+    /// # Errors
+    /// When the server cannot start.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        rpc: &Rpc,
+        stop: impl Future<Output = ()> + Send,
+    ) -> std::io::Result<()> {
+        let limits = ServerLimits {
+            connections_max: rpc.connections_max as usize,
+            subscriptions_per_connection_max: rpc.subscriptions_per_connection_max as usize,
+            requests_per_second_max: rpc.requests_per_second_max,
+            requests_burst_max: rpc.requests_per_second_max.saturating_mul(2),
+            head_read_ms: rpc.read_timeout_ms,
+            body_read_ms: rpc.read_timeout_ms,
+            ..ServerLimits::default()
+        };
+        consign_rpc::server::serve(listener, Arc::new(self), limits, stop).await
+    }
+
+    /// Runs `work` where it may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let own = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&own)).await;
+        done.unwrap_or_else(|_| Err(RpcError::internal("the node is stopping")))
+    }
+
+    /// Checks events and offers those that are new; the relay passes them on.
+    fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
+        let decoded: Vec<_> = envelopes.iter().map(|bytes| SignedEvent::decode(bytes)).collect();
+        let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
+        let admissions = self.parts.pool.offer(events);
+        let mut passed_on = Vec::new();
+        let mut admissions = admissions.into_iter();
+        let answers = decoded
+            .into_iter()
+            .map(|decoded| {
+                let event = decoded.map_err(RpcError::malformed_event)?;
+                let admission = admissions.next().unwrap_or(Admission::Known);
+                if matches!(admission, Admission::Accepted | Admission::Parked) {
+                    passed_on.push(event.bytes().to_vec());
+                }
+                Ok((event.id(), admission))
+            })
+            .collect();
+        self.parts.relay.push(passed_on);
+        answers
+    }
+
+    fn status_of(&self, id: &EventId) -> EventStatus {
+        if let Some(index) = self.parts.committed.event_index(id) {
+            return self.committed_status(index);
+        }
+        if self.parts.pool.holds(id) {
+            return EventStatus::Accepted;
+        }
+        match self.parts.pool.refusal(id) {
+            Some(refused) => EventStatus::Refused {
+                code: refused.code().to_owned(),
+                message: refused.to_string(),
+                retryable: refused.retryable(),
+            },
+            None => EventStatus::Unknown,
+        }
+    }
+
+    fn committed_status(&self, index: LeafIndex) -> EventStatus {
+        let (height, block) = self.block_of(index);
+        let record_time = sure(self.parts.committed.store().record(&block)).time.into();
+        let proven = self.parts.committed.progress().borrow().proven;
+        let (height, index) = (height.0, index.0);
+        if index < proven.0 {
+            return EventStatus::Proven { height, index, record_time, checkpoint_size: proven.0 };
+        }
+        EventStatus::Committed { height, index, record_time }
+    }
+
+    /// The block whose leaves include `index`: found by bisection, blocks do not overlap.
+    fn block_of(&self, index: LeafIndex) -> (Height, StoredBlock) {
+        let store = self.parts.committed.store();
+        let (mut low, mut high) = (0, self.parts.committed.tip().height().0);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let block = sure(store.block(Height(middle)));
+            match block {
+                Some(block) if block.size.0 <= index.0 => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let block = sure(store.block(Height(low)));
+        let missing = || store.damaged("block", format!("height {low} is missing"));
+        (Height(low), sure(block.ok_or_else(missing)))
+    }
+
+    async fn wait_for(&self, id: EventId, wait: Wait, timeout: Duration) -> EventStatus {
+        let mut progress = self.parts.committed.progress();
+        let reached = async {
+            loop {
+                progress.borrow_and_update();
+                let status = self.status_of(&id);
+                let done = match wait {
+                    Wait::None | Wait::Accepted => true,
+                    Wait::Committed => status.is_committed(),
+                    Wait::Proven => status.is_proven(),
+                };
+                if done || matches!(status, EventStatus::Refused { .. }) {
+                    return status;
+                }
+                if progress.changed().await.is_err() {
+                    return status;
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, reached).await {
+            Ok(status) => status,
+            Err(_) => self.status_of(&id),
+        }
+    }
+
+    fn header(&self, height: Height, block: &StoredBlock) -> BlockHeader {
+        let record = sure(self.parts.committed.store().record(block));
+        BlockHeader {
+            height: height.0,
+            block_id: block.block.into(),
+            parent: record.parent.into(),
+            epoch: record.epoch.0,
+            time: record.time.into(),
+            first_index: block.first.0,
+            events: record.events,
+            size: block.size.0,
+            root: block.root.into(),
+            map_root: record.map_root.into(),
+            set: record.set.into(),
+            next_set: record.next_set.into(),
+        }
+    }
+
+    fn signing(&self) -> Option<Signing> {
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.as_ref().map(|status| status.signing.clone())
+    }
+
+    fn quarantine(&self) -> Option<String> {
+        match self.signing() {
+            Some(Signing::Quarantined { through, reason }) => Some(match through {
+                Some(height) => format!("{reason}; this node votes again after height {height}"),
+                None => format!("{reason}; this node votes again once the network is past it"),
+            }),
+            Some(Signing::Halted(reason)) => {
+                Some(format!("signing ended for good: {reason}; see docs/operating"))
+            }
+            _ => None,
+        }
+    }
+
+    fn event_view(&self, index: LeafIndex) -> Option<EventView> {
+        let bytes = sure(self.parts.committed.store().leaf(index))?;
+        let signed = SignedEvent::decode(&bytes).ok()?;
+        Some(EventView::new(&signed, self.committed_status(index)))
+    }
+}
+
+/// What a refusal is at the door.
+fn refusal(id: EventId, refused: &Refused) -> RpcError {
+    let error = match refused {
+        Refused::NotVerified(NotVerified::Signature(_)) => {
+            RpcError::new(ErrorKind::BadSignature, refused)
+        }
+        Refused::NotVerified(NotVerified::UnknownKey(_))
+        | Refused::Rule { rejection: Rejection::UnknownDevice { .. }, .. } => {
+            RpcError::new(ErrorKind::UnknownDevice, refused)
+        }
+        Refused::Rule { rejection: Rejection::SequenceUsed { .. }, .. } => {
+            RpcError::new(ErrorKind::SequenceConflict, refused).with_code(refused.code())
+        }
+        Refused::Rule { .. } | Refused::Orphaned => {
+            RpcError::rule(refused.code(), refused, refused.retryable())
+        }
+        Refused::Full => RpcError::new(ErrorKind::PoolFull, refused).with_retry_after_ms(500),
+    };
+    error.with_event(id)
+}
+
+#[async_trait]
+impl Backend for Serving {
+    async fn submit(
+        &self,
+        envelopes: Vec<Vec<u8>>,
+        wait: Wait,
+        timeout: Duration,
+    ) -> Vec<Result<Submitted, RpcError>> {
+        let count = envelopes.len();
+        let offered = self.blocking(move |own| Ok(own.offer(envelopes))).await;
+        let offered = match offered {
+            Ok(offered) => offered,
+            Err(error) => return vec![Err(error); count],
+        };
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut answers = Vec::with_capacity(count);
+        for offered in offered {
+            answers.push(match offered {
+                Err(error) => Err(error),
+                Ok((id, Admission::Refused(refused))) => Err(refusal(id, &refused)),
+                Ok((id, admission)) => {
+                    let duplicate = matches!(admission, Admission::Known | Admission::Committed);
+                    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+                    let status = self.wait_for(id, wait, left).await;
+                    match (&status, self.parts.pool.refusal(&id)) {
+                        // Refused while it waited: the answer is the refusal.
+                        (EventStatus::Refused { .. }, Some(refused)) => Err(refusal(id, &refused)),
+                        _ => Ok(Submitted { event_id: id.into(), status, duplicate }),
+                    }
+                }
+            });
+        }
+        answers
+    }
+
+    async fn event_status(&self, event: EventId) -> Result<EventStatus, RpcError> {
+        self.blocking(move |own| Ok(own.status_of(&event))).await
+    }
+
+    async fn event(&self, event: EventId, with_proof: bool) -> Result<EventView, RpcError> {
+        self.blocking(move |own| {
+            if let Some(index) = own.parts.committed.event_index(&event) {
+                let mut view = own
+                    .event_view(index)
+                    .ok_or_else(|| RpcError::internal("the event's leaf cannot be read"))?;
+                if with_proof {
+                    view.proof = Some(own.inclusion_view(index, None)?);
+                }
+                return Ok(view);
+            }
+            match own.parts.pool.get(&event) {
+                Some(pooled) => Ok(EventView::new(pooled.signed(), EventStatus::Accepted)),
+                None => Err(RpcError::not_found(format!("no event {event} is known here"))),
+            }
+        })
+        .await
+    }
+
+    async fn unit(&self, unit: UnitId, height: Option<Height>) -> Result<UnitView, RpcError> {
+        self.blocking(move |own| own.unit_view(&unit, height)).await
+    }
+
+    async fn history(
+        &self,
+        unit: UnitId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<HistoryPage, RpcError> {
+        self.blocking(move |own| {
+            let feed = feeds::unit_feed(&unit);
+            let from = match &cursor {
+                None => 0,
+                Some(cursor) => cursor
+                    .next_in(&feed)
+                    .ok_or_else(|| RpcError::stale_cursor("the cursor is of another history"))?,
+            };
+            let store = own.parts.committed.store();
+            let rows = sure(store.history(&unit, from, limit.entries() + 1));
+            if rows.is_empty() && from == 0 {
+                return Err(RpcError::not_found(format!("{unit} is not registered")));
+            }
+            let more = rows.len() > limit.entries();
+            let rows = &rows[..rows.len().min(limit.entries())];
+            let next = rows.last().map_or(from, |(position, _)| position + 1);
+            let data = rows.iter().filter_map(|(_, index)| own.event_view(*index)).collect();
+            Ok(HistoryPage {
+                data,
+                next_cursor: Some(Cursor::at(&feed, next)),
+                has_next_page: more,
+            })
+        })
+        .await
+    }
+
+    async fn checkpoint(&self, size: Option<TreeSize>) -> Result<CheckpointView, RpcError> {
+        self.blocking(move |own| own.checkpoint_view(size)).await
+    }
+
+    async fn inclusion(
+        &self,
+        leaf: Leaf,
+        size: Option<TreeSize>,
+    ) -> Result<InclusionView, RpcError> {
+        self.blocking(move |own| {
+            let index = match leaf {
+                Leaf::Index(index) => index,
+                Leaf::Event(id) => own.parts.committed.event_index(&id).ok_or_else(|| {
+                    if own.parts.pool.holds(&id) {
+                        RpcError::new(
+                            ErrorKind::ProofUnavailable,
+                            "the event is not in a block yet",
+                        )
+                    } else {
+                        RpcError::not_found(format!("no event {id} is known here"))
+                    }
+                })?,
+            };
+            own.inclusion_view(index, size)
+        })
+        .await
+    }
+
+    async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {
+        self.blocking(move |own| own.consistency_view(from, to)).await
+    }
+
+    async fn status(&self) -> Result<StatusView, RpcError> {
+        self.blocking(|own| Ok(own.status_view())).await
+    }
+
+    async fn block(&self, height: Height) -> Result<BlockView, RpcError> {
+        self.blocking(move |own| {
+            let store = own.parts.committed.store();
+            let block = sure(store.block(height)).ok_or_else(|| {
+                RpcError::not_found(format!("no block {height} is committed here"))
+            })?;
+            let header = own.header(height, &block);
+            let leaves = sure(store.leaves(block.first, u64::from(header.events)));
+            let decoded = leaves.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
+            let event_ids = decoded.map(|event| event.id().into()).collect();
+            let set = own.parts.committed.validators();
+            let certificate = block.certificate.as_ref();
+            let signers = certificate.map_or_else(Vec::new, |certificate| {
+                let by = certificate.precommits.iter().filter_map(|(index, _)| set.get(*index));
+                by.map(|validator| validator.party.clone().into()).collect()
+            });
+            Ok(BlockView { header, round: certificate.map(|c| c.round.0), signers, event_ids })
+        })
+        .await
+    }
+
+    async fn blocks(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+        order: Order,
+    ) -> Result<BlocksPage, RpcError> {
+        self.blocking(move |own| own.blocks_page(cursor.as_ref(), limit, order)).await
+    }
+
+    async fn members(&self) -> Result<MembersView, RpcError> {
+        let committed = &self.parts.committed;
+        let set = committed.validators();
+        let members = committed.genesis().members().iter().map(|member| {
+            let at = set.validators().iter().position(|v| v.party == member.party);
+            let validator = at.and_then(|at| set.validators().get(at).map(|v| (at, v)));
+            MemberView {
+                party: member.party.clone().into(),
+                key: member.key.into(),
+                authority: member.authority,
+                validator: validator.map(|(at, v)| ValidatorView {
+                    index: at as u16,
+                    consensus_key: v.consensus_key.into(),
+                    cosigner_key: v.cosigner_key.into(),
+                    network_key: v.network_key.into(),
+                }),
+            }
+        });
+        Ok(MembersView {
+            height: committed.tip().height().0,
+            set: set.hash().into(),
+            validators: self.validators_view(),
+            members: members.collect(),
+        })
+    }
+
+    fn subscribe(
+        &self,
+        topic: Topic,
+        from: Option<Cursor>,
+    ) -> Result<SubscriptionStream, RpcError> {
+        feeds::open(self, topic, from.as_ref())
+    }
+
+    async fn file(&self, path: &str) -> Option<File> {
+        let path = path.to_owned();
+        self.blocking(move |own| Ok(own.tlog_file(&path))).await.ok().flatten()
+    }
+
+    fn metrics(&self) -> String {
+        let (metrics, stats) = (&self.parts.metrics, self.parts.net.stats());
+        let progress = *self.parts.committed.progress().borrow();
+        metrics.height.set(progress.height.0 as i64);
+        metrics.tree_size.set(progress.size.0 as i64);
+        metrics.proven_size.set(progress.proven.0 as i64);
+        metrics.peers.set(stats.connected as i64);
+        metrics.handshakes_refused.set(stats.refused);
+        let way = |way: &'static str| metrics.net_bytes.get_or_create(&[("way", way)]).clone();
+        way("in").set(stats.bytes_in as i64);
+        way("out").set(stats.bytes_out as i64);
+        metrics.text()
+    }
+
+    fn live(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.not_ready().map_or(Ok(()), Err)
+    }
+}
+
+impl Serving {
+    fn validators_view(&self) -> ValidatorsView {
+        let voting = matches!(self.signing(), Some(Signing::Allowed));
+        ValidatorsView::of(&self.parts.committed.validators(), voting)
+    }
+
+    /// Why callers should not be sent here; `None` where they should.
+    fn not_ready(&self) -> Option<String> {
+        let committed = &self.parts.committed;
+        let (behind, target) = self.behind();
+        if behind {
+            return Some(format!(
+                "catching up: at height {}, the network is at {}",
+                committed.tip().height(),
+                target.0
+            ));
+        }
+        let set = committed.validators();
+        let voting = usize::from(matches!(self.signing(), Some(Signing::Allowed)));
+        let reachable = self.parts.net.connected().len() + voting;
+        if reachable < set.quorum() {
+            return Some(format!(
+                "{reachable} of the {} validators that must agree can be reached",
+                set.quorum()
+            ));
+        }
+        let (events, _) = self.parts.pool.load();
+        let stalled = self.parts.pool.stalled_for(committed.tip().height());
+        (events > 0 && stalled > STALLED)
+            .then(|| format!("{events} events wait and no block came for {} s", stalled.as_secs()))
+    }
+
+    /// Whether this node is behind, and the highest height that a peer told.
+    fn behind(&self) -> (bool, Height) {
+        let here = self.parts.committed.tip().height();
+        let best = self.parts.peers_at().values().max().copied().unwrap_or(here).max(here);
+        (best.0 > here.0 + 2, best)
+    }
+
+    fn status_view(&self) -> StatusView {
+        let committed = &self.parts.committed;
+        let tip = committed.tip();
+        let progress = *committed.progress().borrow();
+        let (behind, target) = self.behind();
+        let connected = self.parts.net.connected();
+        let heights: HashMap<_, _> = self.parts.peers_at();
+        let peers = committed
+            .validators()
+            .validators()
+            .iter()
+            .filter(|v| v.party != self.party)
+            .map(|v| PeerView {
+                party: v.party.clone().into(),
+                connected: connected.contains(&v.network_key),
+                height: heights.get(&v.network_key).map(|height| height.0),
+            })
+            .collect();
+        let (events, bytes) = self.parts.pool.load();
+        let age = clock::now().since(tip.record.time);
+        StatusView {
+            network: committed.domain().network.into(),
+            origin: committed.genesis().origin().to_owned(),
+            epoch: committed.epoch().0,
+            party: self.party.clone().into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            height: tip.height().0,
+            block_id: tip.block.into(),
+            size: tip.size.0,
+            root: tip.root.into(),
+            map_root: tip.record.map_root.into(),
+            proven_size: progress.proven.0,
+            time: tip.record.time.into(),
+            last_commit_age_ms: (tip.height().0 > 0).then_some(age),
+            syncing: SyncView { active: behind, target_height: target.0 },
+            validators: self.validators_view(),
+            quarantine: self.quarantine(),
+            finality: Finality::Bft,
+            not_ready: self.not_ready(),
+            peers,
+            pool: PoolView {
+                events: events as u64,
+                bytes: bytes as u64,
+                parked: self.parts.pool.parked() as u64,
+            },
+        }
+    }
+
+    fn blocks_page(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: PageLimit,
+        order: Order,
+    ) -> Result<BlocksPage, RpcError> {
+        let tip = self.parts.committed.tip().height().0;
+        let feed = match order {
+            Order::Asc => "blocks",
+            Order::Desc => "blocks-desc",
+        };
+        let start = match (cursor, order) {
+            (None, Order::Asc) => 0,
+            (None, Order::Desc) => tip,
+            (Some(cursor), _) => cursor
+                .next_in(feed)
+                .ok_or_else(|| RpcError::stale_cursor("the cursor is of another list"))?,
+        };
+        let count = limit.entries() as u64;
+        let heights: Vec<u64> = match order {
+            Order::Asc => (start..=tip).take(limit.entries()).collect(),
+            Order::Desc => (0..=start.min(tip)).rev().take(limit.entries()).collect(),
+        };
+        let mut data = Vec::with_capacity(heights.len());
+        for height in &heights {
+            if let Some(block) = sure(self.parts.committed.store().block(Height(*height))) {
+                data.push(self.header(Height(*height), &block));
+            }
+        }
+        let (next, more) = match order {
+            Order::Asc => (start + heights.len() as u64, start + count <= tip),
+            Order::Desc => (start.saturating_sub(count), start >= count),
+        };
+        let next_cursor = (order == Order::Asc || more).then(|| Cursor::at(feed, next));
+        Ok(BlocksPage { data, next_cursor, has_next_page: more })
+    }
+}
+
+/// A view of a value that prints and parses.
+fn text<T>(value: T) -> Text<T> {
+    Text(value)
+}

@@ -1,0 +1,191 @@
+//! What is committed, as the rest of the node sees it: the tip, the entries, and how far things are.
+//!
+//! The tip is moved by the executor alone, after the block is on disk; everybody else reads.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use consign_ledger::apply::{BlockContext, signer_key};
+use consign_ledger::entry::{EntryKey, StateView};
+use consign_ledger::log::Frontier;
+use consign_types::block::{Epoch, Height, LeafIndex, TreeSize};
+use consign_types::certificate::Domain;
+use consign_types::digest::EventId;
+use consign_types::genesis::Genesis;
+use consign_types::key::PublicKey;
+use consign_types::party::SignerId;
+use consign_types::time::Millis;
+use consign_types::validator::ValidatorSet;
+use tokio::sync::watch;
+use tracing::error;
+
+use crate::clock;
+use crate::executor;
+use crate::store::{Fault, Store, Tip};
+
+/// How far the chain is here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Progress {
+    /// Last committed height.
+    pub height: Height,
+    /// Leaves in the log.
+    pub size: TreeSize,
+    /// Leaves under a checkpoint with a quorum of cosignatures.
+    pub proven: TreeSize,
+    /// Last height that was begun.
+    pub started: Height,
+}
+
+struct At {
+    tip: Tip,
+    set: ValidatorSet,
+    frontier: Frontier,
+}
+
+/// What is committed on this node.
+pub struct Committed {
+    store: Arc<Store>,
+    genesis: Genesis,
+    domain: Domain,
+    tip: RwLock<At>,
+    progress: watch::Sender<Progress>,
+    started_at: Instant,
+}
+
+impl Committed {
+    /// What `store` holds, whose tip is `tip`.
+    ///
+    /// # Errors
+    /// When the log in the store does not lead to the tip's root.
+    pub fn new(
+        store: Arc<Store>,
+        genesis: Genesis,
+        tip: Tip,
+        set: ValidatorSet,
+        proven: TreeSize,
+    ) -> Result<Self, Fault> {
+        let frontier = store.frontier(tip.size)?;
+        if frontier.root() != tip.root {
+            return Err(store.damaged("log", "its root is not that of the tip"));
+        }
+        let progress =
+            Progress { height: tip.height(), size: tip.size, proven, started: tip.height() };
+        Ok(Self {
+            store,
+            domain: genesis.domain(),
+            genesis,
+            tip: RwLock::new(At { tip, set, frontier }),
+            progress: watch::channel(progress).0,
+            started_at: Instant::now(),
+        })
+    }
+
+    /// The database.
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The network's genesis.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Where consensus signatures are valid.
+    pub const fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// The network's incarnation.
+    pub const fn epoch(&self) -> Epoch {
+        self.domain.epoch
+    }
+
+    /// When this process began.
+    pub const fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
+    /// The last committed block.
+    pub fn tip(&self) -> Tip {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).tip.clone()
+    }
+
+    /// The validator set in force at the next height.
+    pub fn validators(&self) -> ValidatorSet {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).set.clone()
+    }
+
+    /// The right edge of the log.
+    pub fn frontier(&self) -> Frontier {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).frontier.clone()
+    }
+
+    /// The next block as the door expects it: right after the tip, as soon as it can be.
+    pub fn context(&self) -> BlockContext {
+        let tip = self.tip();
+        let time = Millis(clock::now().0.max(tip.record.time.0 + 1));
+        executor::context(self, &tip, time)
+    }
+
+    /// How far things are, and a wake-up whenever that changes.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// A block is on disk.
+    pub fn advance(&self, tip: Tip, set: ValidatorSet, frontier: Frontier) {
+        let (height, size) = (tip.height(), tip.size);
+        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = At { tip, set, frontier };
+        self.progress.send_modify(|progress| {
+            progress.height = height;
+            progress.size = size;
+        });
+    }
+
+    /// A checkpoint of this size has its quorum.
+    pub fn note_proven(&self, size: TreeSize) {
+        self.progress.send_if_modified(|progress| {
+            let later = size > progress.proven;
+            progress.proven = progress.proven.max(size);
+            later
+        });
+    }
+
+    /// A height has begun.
+    pub fn note_started(&self, height: Height) {
+        self.progress.send_modify(|progress| progress.started = progress.started.max(height));
+    }
+
+    /// Where an event lies in the log.
+    pub fn event_index(&self, id: &EventId) -> Option<LeafIndex> {
+        sure(self.store.event_index(id))
+    }
+
+    /// The key of a signer, by what is committed.
+    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<PublicKey> {
+        signer_key(self, signer, id)
+    }
+}
+
+impl StateView for Committed {
+    fn get(&self, key: &EntryKey) -> Option<Arc<[u8]>> {
+        sure(self.store.entry(&key.map_key()))
+    }
+}
+
+/// The value, or the end of the process: a store that cannot be read is no store to go on with.
+pub fn sure<T>(result: Result<T, Fault>) -> T {
+    result.unwrap_or_else(|fault| fatal(&fault))
+}
+
+/// Says what failed, with its causes, and ends the process.
+pub fn fatal(fault: &Fault) -> ! {
+    let mut causes = String::new();
+    let mut source = std::error::Error::source(fault);
+    while let Some(cause) = source {
+        causes.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    error!(code = "node.fault", fault = %fault, causes, help = "the node stops; it recovers on restart");
+    std::process::exit(1)
+}

@@ -1,0 +1,136 @@
+//! What a node offers to its doors.
+//!
+//! The server decodes, limits and counts; a [`Backend`] answers. It is handed checked values only and
+//! never sees a connection.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::digest::EventId;
+use consign_types::unit::UnitId;
+
+pub use jsonrpsee::core::async_trait;
+
+use crate::errors::RpcError;
+use crate::page::{Cursor, Order, PageLimit};
+use crate::params::{EventFilter, Wait};
+use crate::subscription::SubscriptionStream;
+use crate::views::{
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
+    InclusionView, MembersView, StatusView, Submitted, UnitView,
+};
+
+/// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
+/// implementation. A call may be dropped half-way when its caller goes away.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Takes signed events and answers each in order: exactly as many answers as envelopes. Waits for
+    /// all of them until `wait` is reached or `timeout` is over, then tells what was reached.
+    async fn submit(
+        &self,
+        envelopes: Vec<Vec<u8>>,
+        wait: Wait,
+        timeout: Duration,
+    ) -> Vec<Result<Submitted, RpcError>>;
+
+    /// How far an event has come; *unknown* is an answer.
+    async fn event_status(&self, event: EventId) -> Result<EventStatus, RpcError>;
+
+    /// An event, with a proof where asked for.
+    async fn event(&self, event: EventId, with_proof: bool) -> Result<EventView, RpcError>;
+
+    /// A unit's state after the block at `height`, or after the last.
+    async fn unit(&self, unit: UnitId, height: Option<Height>) -> Result<UnitView, RpcError>;
+
+    /// The events that name a unit, oldest first.
+    async fn history(
+        &self,
+        unit: UnitId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<HistoryPage, RpcError>;
+
+    /// The checkpoint of this size, or the latest with a quorum.
+    async fn checkpoint(&self, size: Option<TreeSize>) -> Result<CheckpointView, RpcError>;
+
+    /// Proof that a leaf is in the tree of this size, or of the latest with a quorum.
+    async fn inclusion(
+        &self,
+        leaf: Leaf,
+        size: Option<TreeSize>,
+    ) -> Result<InclusionView, RpcError>;
+
+    /// Proof that the log only grew. `from` is at most `to`.
+    async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError>;
+
+    /// How the node is doing.
+    async fn status(&self) -> Result<StatusView, RpcError>;
+
+    /// A block.
+    async fn block(&self, height: Height) -> Result<BlockView, RpcError>;
+
+    /// Blocks in order.
+    async fn blocks(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+        order: Order,
+    ) -> Result<BlocksPage, RpcError>;
+
+    /// Who is in the network.
+    async fn members(&self) -> Result<MembersView, RpcError>;
+
+    /// Opens a feed on `topic`: after `from`, or from now on.
+    ///
+    /// # Errors
+    /// When the cursor is not one of this feed.
+    fn subscribe(&self, topic: Topic, from: Option<Cursor>)
+    -> Result<SubscriptionStream, RpcError>;
+
+    /// A file of the log by its path below `/tlog/`: `checkpoint`, `tile/0/000` and so on.
+    async fn file(&self, path: &str) -> Option<File>;
+
+    /// What the node counts, as OpenMetrics text.
+    fn metrics(&self) -> String;
+
+    /// Whether the process should go on; a sentence where it should be restarted.
+    fn live(&self) -> Result<(), String>;
+
+    /// Whether callers should be sent here; a sentence where they should not.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// A leaf, by either of its names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leaf {
+    /// Its position.
+    Index(LeafIndex),
+    /// The event in it.
+    Event(EventId),
+}
+
+/// What a subscription is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Topic {
+    /// Each block: [`Update::Block`](crate::views::Update::Block).
+    Blocks,
+    /// Each event that fits: [`Update::Event`](crate::views::Update::Event).
+    Events(EventFilter),
+    /// Each event that names the unit: [`Update::Event`](crate::views::Update::Event).
+    Unit(UnitId),
+    /// How far one event comes: [`Update::Status`](crate::views::Update::Status). The present status
+    /// first; the feed is finished after *proven* or *refused*.
+    Status(EventId),
+}
+
+/// A file to serve.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct File {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Whether it will never change, so that caches may keep it for ever.
+    pub immutable: bool,
+}

@@ -1,0 +1,194 @@
+//! The methods: one table for server, client and document.
+//!
+//! Invariant: whatever is in the table is served, and nothing else is, but for the way back out of a
+//! subscription. A test holds the three against each other.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::errors::ErrorKind;
+use crate::params::{
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
+    GetInclusion, GetUnit, Nothing, SubmitBatch, SubmitEvent, SubscribeBlocks, SubscribeEvents,
+    SubscribeStatus, SubscribeUnit,
+};
+use crate::views::{
+    BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
+    EventView, HistoryPage, InclusionView, MembersView, StatusView, Submitted, UnitView,
+};
+
+/// Parameters of a call, which name its method and the type of its answer.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// The method.
+    const METHOD: &'static str;
+    /// What it answers.
+    type Answer: Serialize + DeserializeOwned + Clone + Send + 'static;
+}
+
+/// Parameters of a subscription, which name its method and the type of its items.
+pub trait Subscribe: Serialize + DeserializeOwned + Clone + Send + 'static {
+    /// The names.
+    const FEED: Feed;
+    /// What it tells.
+    type Item: DeserializeOwned + Send + 'static;
+
+    /// Where it begins.
+    fn cursor_mut(&mut self) -> &mut Option<crate::page::Cursor>;
+}
+
+/// The names of a subscription.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Feed {
+    /// Begins it.
+    pub subscribe: &'static str,
+    /// What its notifications are called.
+    pub notification: &'static str,
+    /// Ends it.
+    pub unsubscribe: &'static str,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Method {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// The errors that it adds to those that every call may meet.
+    pub errors: &'static [ErrorKind],
+    /// The names of its feed, where it is a subscription.
+    pub feed: Option<Feed>,
+}
+
+impl Method {
+    /// The row of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.name == name)
+    }
+}
+
+/// Describes the interface itself, as an OpenRPC document.
+pub const DISCOVER: &str = "rpc.discover";
+
+/// What every call may meet.
+pub const ERRORS_OF_EVERY_CALL: &[ErrorKind] =
+    &[ErrorKind::InvalidParams, ErrorKind::Internal, ErrorKind::RateLimited, ErrorKind::Busy];
+
+macro_rules! methods {
+    (
+        calls { $($call:ty = $name:literal -> $answer:ty, $summary:literal, [$($error:ident)*];)* }
+        feeds { $($params:ty = $subscribe:literal / $notification:literal / $unsubscribe:literal
+            -> $item:ty, $about:literal, [$($refusal:ident)*];)* }
+    ) => {
+        $(impl Call for $call {
+            const METHOD: &'static str = $name;
+            type Answer = $answer;
+        })*
+
+        $(impl Subscribe for $params {
+            const FEED: Feed =
+                Feed { subscribe: $subscribe, notification: $notification, unsubscribe: $unsubscribe };
+            type Item = $item;
+
+            fn cursor_mut(&mut self) -> &mut Option<crate::page::Cursor> {
+                &mut self.from_cursor
+            }
+        })*
+
+        /// Every method, calls first.
+        pub const METHODS: &[Method] = &[
+            $(Method {
+                name: $name, summary: $summary, errors: &[$(ErrorKind::$error),*], feed: None,
+            },)*
+            $(Method {
+                name: $subscribe,
+                summary: $about,
+                errors: &[$(ErrorKind::$refusal),*],
+                feed: Some(<$params as Subscribe>::FEED),
+            },)*
+        ];
+
+        /// The schemas of parameters and of answers or items, in the order of [`METHODS`].
+        #[cfg(test)]
+        pub(crate) fn schemas(
+            of: &mut schemars::SchemaGenerator,
+        ) -> Vec<(schemars::Schema, schemars::Schema)> {
+            vec![
+                $((of.root_schema_for::<$call>(), of.subschema_for::<$answer>()),)*
+                $((
+                    of.root_schema_for::<$params>(),
+                    of.subschema_for::<crate::views::Notice<$item>>(),
+                ),)*
+            ]
+        }
+    };
+}
+
+/// `chain_getStatus`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct GetStatus(Nothing);
+
+/// `chain_getMembers`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct GetMembers(Nothing);
+
+methods! {
+    calls {
+        SubmitEvent = "custody_submitEvent" -> Submitted,
+            "Takes a signed event. Sending it again is harmless and answers `duplicate`.",
+            [Rejected BadSignature UnknownDevice RevokedKey SequenceConflict RuleViolation PoolFull NoQuorum Syncing];
+        SubmitBatch = "custody_submitBatch" -> Vec<BatchItem>,
+            "Takes up to 100 signed events and answers each of them, in order.",
+            [Syncing];
+        GetEventStatus = "custody_getEventStatus" -> EventStatus,
+            "Tells how far an event has come.",
+            [];
+        GetEvent = "custody_getEvent" -> EventView,
+            "Tells an event, with a proof where asked for.",
+            [NotFound ProofUnavailable];
+        GetUnit = "custody_getUnit" -> UnitView,
+            "Tells a unit's state after the last block, or after one of the last 256.",
+            [NotFound];
+        GetHistory = "custody_getHistory" -> HistoryPage,
+            "Tells the events that name a unit, oldest first, page by page.",
+            [NotFound StaleCursor];
+        GetCheckpoint = "proof_getCheckpoint" -> CheckpointView,
+            "Tells the log's signed size and root.",
+            [NotFound ProofUnavailable];
+        GetInclusion = "proof_getInclusion" -> InclusionView,
+            "Proves that a leaf is in the log.",
+            [NotFound ProofUnavailable];
+        GetConsistency = "proof_getConsistency" -> ConsistencyView,
+            "Proves that the log only grew from one size to another.",
+            [NotFound];
+        GetStatus = "chain_getStatus" -> StatusView,
+            "Tells how the node is doing.",
+            [];
+        GetBlock = "chain_getBlock" -> BlockView,
+            "Tells a block, who decided it, and the names of its events.",
+            [NotFound];
+        GetBlocks = "chain_getBlocks" -> BlocksPage,
+            "Tells blocks, page by page.",
+            [StaleCursor];
+        GetMembers = "chain_getMembers" -> MembersView,
+            "Tells members, validators and their keys.",
+            [];
+    }
+    feeds {
+        SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"
+            -> BlockHeader, "Tells each block once it is committed.", [StaleCursor TooManySubscriptions];
+        SubscribeEvents = "custody_subscribeEvents" / "custody_events" / "custody_unsubscribeEvents"
+            -> EventView, "Tells each event once it is committed, or proven, in the order of the log.",
+            [StaleCursor TooManySubscriptions];
+        SubscribeUnit = "custody_subscribeUnit" / "custody_unit" / "custody_unsubscribeUnit"
+            -> EventView, "Tells each event that names a unit, once it is committed.",
+            [StaleCursor TooManySubscriptions];
+        SubscribeStatus = "custody_subscribeStatus" / "custody_status" / "custody_unsubscribeStatus"
+            -> EventStatus, "Tells how far an event has come, and ends when it is proven or refused.",
+            [StaleCursor TooManySubscriptions];
+    }
+}

@@ -1,0 +1,121 @@
+//! The methods, bound to a backend.
+
+use std::sync::{Arc, LazyLock};
+
+use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::limits::SUBMIT_BATCH_MAX;
+use jsonrpsee::RpcModule;
+use jsonrpsee::core::RegisterMethodError;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde_json::Value;
+
+use super::read::read;
+use crate::backend::{Backend, Leaf};
+use crate::errors::RpcError;
+use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
+use crate::openrpc::OPENRPC;
+use crate::params::{
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
+    GetInclusion, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
+};
+use crate::views::{Base64, BatchItem, ConsistencyView, InclusionView, Submitted};
+
+pub(crate) type Node = Arc<dyn Backend>;
+type Module = RpcModule<Node>;
+
+/// Registers every call of the table.
+pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
+    call(to, submit_event)?;
+    call(to, submit_batch)?;
+    call(to, |n: Node, p: GetEventStatus| async move { n.event_status(p.event_id.0).await })?;
+    call(to, |n: Node, p: GetEvent| async move { n.event(p.event_id.0, p.with_proof).await })?;
+    call(
+        to,
+        |n: Node, p: GetUnit| async move { n.unit(p.unit_id.0, p.at_height.map(Height)).await },
+    )?;
+    call(
+        to,
+        |n: Node, p: GetHistory| async move { n.history(p.unit_id.0, p.cursor, p.limit).await },
+    )?;
+    call(to, |n: Node, p: GetCheckpoint| async move { n.checkpoint(p.size.map(TreeSize)).await })?;
+    call(to, inclusion)?;
+    call(to, consistency)?;
+    call(to, |n: Node, _: GetStatus| async move { n.status().await })?;
+    call(to, |n: Node, p: GetBlock| async move { n.block(Height(p.height)).await })?;
+    call(to, |n: Node, p: GetBlocks| async move { n.blocks(p.cursor, p.limit, p.order).await })?;
+    call(to, |n: Node, _: GetMembers| async move { n.members().await })?;
+    to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
+    Ok(())
+}
+
+/// Our own constant; a test reads it too.
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(OPENRPC).expect("the document is JSON"));
+
+fn call<C: Call, F, A>(to: &mut Module, answer: F) -> Result<(), RegisterMethodError>
+where
+    F: Fn(Node, C) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<C::Answer, RpcError>> + Send,
+{
+    to.register_async_method(C::METHOD, move |params, node, _| {
+        let answer = answer.clone();
+        async move {
+            let params = read(&params)?;
+            answer(Node::clone(&node), params).await.map_err(ErrorObjectOwned::from)
+        }
+    })?;
+    Ok(())
+}
+
+async fn submit_event(node: Node, params: SubmitEvent) -> Result<Submitted, RpcError> {
+    let timeout = wait_timeout(params.timeout_ms);
+    let mut answers = node.submit(vec![params.envelope.0], params.wait, timeout).await;
+    answers.pop().unwrap_or_else(|| Err(RpcError::internal("the node gave no answer")))
+}
+
+async fn submit_batch(node: Node, params: SubmitBatch) -> Result<Vec<BatchItem>, RpcError> {
+    let count = params.envelopes.len();
+    if !(1..=SUBMIT_BATCH_MAX).contains(&count) {
+        let message = format!("{count} envelopes; 1 to {SUBMIT_BATCH_MAX} are taken at once");
+        return Err(RpcError::invalid_params("envelopes", message));
+    }
+    // One that is not base64 is answered in its place; the node sees the others.
+    let mut envelopes = Vec::with_capacity(count);
+    let mut undecoded = Vec::new();
+    for (place, text) in params.envelopes.iter().enumerate() {
+        match text.parse::<Base64>() {
+            Ok(bytes) => envelopes.push(bytes.0),
+            Err(error) => undecoded.push((place, RpcError::malformed_event(error))),
+        }
+    }
+    let decoded = envelopes.len();
+    let answers = node.submit(envelopes, params.wait, wait_timeout(params.timeout_ms)).await;
+    assert_eq!(answers.len(), decoded, "a node answers each envelope");
+    let mut items: Vec<BatchItem> = answers.into_iter().map(BatchItem::from).collect();
+    for (place, error) in undecoded {
+        // Ascending places: what stands before each is complete by then.
+        items.insert(place, BatchItem::Error(error));
+    }
+    Ok(items)
+}
+
+async fn inclusion(node: Node, params: GetInclusion) -> Result<InclusionView, RpcError> {
+    let leaf = match (params.index, params.event_id) {
+        (Some(index), None) => Leaf::Index(LeafIndex(index)),
+        (None, Some(event)) => Leaf::Event(event.0),
+        (None, None) | (Some(_), Some(_)) => {
+            let message = "give exactly one of index and eventId";
+            return Err(RpcError::invalid_params("index", message));
+        }
+    };
+    node.inclusion(leaf, params.size.map(TreeSize)).await
+}
+
+async fn consistency(node: Node, params: GetConsistency) -> Result<ConsistencyView, RpcError> {
+    let (from, to) = (params.from, params.to);
+    if from > to {
+        let message = format!("from is {from}, which is above to, {to}");
+        return Err(RpcError::invalid_params("from", message));
+    }
+    node.consistency(TreeSize(from), TreeSize(to)).await
+}

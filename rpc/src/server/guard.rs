@@ -1,0 +1,109 @@
+//! What stands before every call: a method that exists, a batch that is short enough, a caller that
+//! does not ask too often. All of it is answered with our errors rather than the library's.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jsonrpsee::MethodResponse;
+use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
+use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
+
+use super::address::{Address, Rates};
+use crate::errors::{ErrorKind, RpcError};
+use crate::methods::{DISCOVER, METHODS, Method};
+
+/// The calls of one address.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard<S> {
+    pub(crate) inner: S,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) address: Address,
+    pub(crate) batch_max: usize,
+    /// Whether notifications can be sent: over HTTP they cannot.
+    pub(crate) can_subscribe: bool,
+}
+
+impl<S> Guard<S> {
+    fn admit(&self, method: &str) -> Result<(), RpcError> {
+        self.rates.take(self.address, Instant::now()).map_err(RpcError::rate_limited)?;
+        if let Some(found) = Method::find(method)
+            && found.feed.is_some()
+            && !self.can_subscribe
+        {
+            let message = format!("{method} needs a WebSocket");
+            return Err(RpcError::new(ErrorKind::Unsupported, message)
+                .with_help("connect to the same address with ws:// or wss://"));
+        }
+        if is_known(method) {
+            return Ok(());
+        }
+        let shown: String = method.chars().take(64).collect();
+        Err(RpcError::new(ErrorKind::MethodNotFound, format_args!("there is no method {shown:?}")))
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    name == DISCOVER
+        || METHODS.iter().any(|method| {
+            method.name == name || method.feed.is_some_and(|feed| feed.unsubscribe == name)
+        })
+}
+
+impl<S> RpcServiceT for Guard<S>
+where
+    S: RpcServiceT<
+            MethodResponse = MethodResponse,
+            BatchResponse = MethodResponse,
+            NotificationResponse = MethodResponse,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let admitted = self.admit(&request.method);
+        let inner = self.inner.clone();
+        async move {
+            match admitted {
+                Ok(()) => inner.call(request).await,
+                Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
+            }
+        }
+    }
+
+    fn batch<'a>(&self, mut batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let (calls, max) = (batch.len(), self.batch_max);
+        let too_large = calls > max;
+        if !too_large {
+            for entry in batch.iter_mut() {
+                let Ok(BatchEntry::Call(request)) = entry else { continue };
+                if let Err(error) = self.admit(&request.method) {
+                    let id = request.id.clone();
+                    *entry = Err(BatchEntryErr::new(id, ErrorObjectOwned::from(error)));
+                }
+            }
+        }
+        let inner = self.inner.clone();
+        async move {
+            if too_large {
+                let message = format!("a batch of {calls} calls; at most {max} are taken");
+                let error = RpcError::new(ErrorKind::BatchTooLarge, message);
+                return MethodResponse::error(Id::Null, ErrorObjectOwned::from(error));
+            }
+            inner.batch(batch).await
+        }
+    }
+
+    fn notification<'a>(
+        &self,
+        notification: Notification<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        // Nothing listens to notifications, so they cost nothing.
+        let inner = self.inner.clone();
+        async move { inner.notification(notification).await }
+    }
+}

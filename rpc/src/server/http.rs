@@ -1,0 +1,237 @@
+//! The one port: JSON-RPC at `/`, and plain HTTP beside it.
+//!
+//! What the log serves is public evidence and may be fetched from any web page; the rest may not.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
+use jsonrpsee::core::middleware::RpcServiceBuilder;
+use jsonrpsee::server::{Methods, StopHandle, TowerServiceBuilder};
+use serde_json::json;
+use tower::ServiceExt as _;
+use tower::layer::util::Identity;
+
+use super::address::{Address, Held, Rates, Sockets};
+use super::body::{self, Budget, Unread};
+use super::calls::Node;
+use super::guard::Guard;
+use super::limits::ServerLimits;
+use crate::backend::File;
+use crate::errors::{ErrorKind, RpcError};
+use crate::openrpc::OPENRPC;
+
+/// Bytes of the path of a file of the log.
+const PATH_BYTES_MAX: usize = 128;
+
+/// What every request may need.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) node: Node,
+    pub(crate) methods: Methods,
+    pub(crate) service: TowerServiceBuilder<Identity, Identity>,
+    pub(crate) stop: StopHandle,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) budget: Budget,
+    pub(crate) limits: ServerLimits,
+}
+
+/// The routes.
+pub(crate) fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/", any(rpc))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/openrpc.json", get(openrpc))
+        .route("/tlog/{*path}", get(file))
+        .with_state(shared)
+}
+
+async fn rpc(
+    State(shared): State<Shared>,
+    Extension(address): Extension<Address>,
+    request: Request,
+) -> Response {
+    if jsonrpsee::server::ws::is_upgrade_request(&request) {
+        // A WebSocket outlives its TCP connection's account, so it opens one of its own.
+        let Some(held) = shared.sockets.hold(address) else {
+            return refuse(busy("this address has too many connections open"));
+        };
+        return serve(shared, address, request, Some(held)).await;
+    }
+    if request.method() != Method::POST {
+        let text = "POST a JSON-RPC request here, or open a WebSocket; see /openrpc.json\n";
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")], text).into_response();
+    }
+    let limits = &shared.limits;
+    let (head, body) = request.into_parts();
+    let body =
+        match body::read(body, limits.body_bytes_max, limits.body_read(), &shared.budget).await {
+            Ok(body) => body,
+            Err(unread) => return refuse(unreadable(unread, limits)),
+        };
+    let request = Request::from_parts(head, Body::from(body.bytes));
+    let response = serve(shared, address, request, None).await;
+    drop(body.memory);
+    response
+}
+
+/// Hands a request to the JSON-RPC library. From here on it counts as a connection.
+async fn serve(
+    shared: Shared,
+    address: Address,
+    request: Request,
+    websocket: Option<Held>,
+) -> Response {
+    let (rates, batch_max) = (shared.rates, shared.limits.batch_max);
+    let can_subscribe = websocket.is_some();
+    let guard = RpcServiceBuilder::new().layer_fn(move |inner| Guard {
+        inner,
+        rates: rates.clone(),
+        address,
+        batch_max,
+        can_subscribe,
+    });
+    let mut service = shared.service.set_rpc_middleware(guard).build(shared.methods, shared.stop);
+    if let Some(held) = websocket {
+        let closed = service.on_session_closed();
+        tokio::spawn(async move {
+            closed.await;
+            drop(held);
+        });
+    }
+    match service.oneshot(request).await {
+        Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+            refuse(busy("the node answers as many callers as it may"))
+        }
+        Ok(response) => response.map(Body::new).into_response(),
+        Err(error) => {
+            tracing::warn!(event = "rpc.request.failed", %error);
+            refuse((StatusCode::INTERNAL_SERVER_ERROR, RpcError::internal("the request failed")))
+        }
+    }
+}
+
+fn busy(message: &str) -> (StatusCode, RpcError) {
+    let error = RpcError::new(ErrorKind::Busy, message).with_retry_after_ms(1_000);
+    (StatusCode::SERVICE_UNAVAILABLE, error)
+}
+
+fn unreadable(unread: Unread, limits: &ServerLimits) -> (StatusCode, RpcError) {
+    match unread {
+        Unread::TooLarge => {
+            let message = format!("a body has at most {} bytes", limits.body_bytes_max);
+            let error = RpcError::new(ErrorKind::RequestTooLarge, message);
+            (StatusCode::PAYLOAD_TOO_LARGE, error)
+        }
+        Unread::TooSlow => {
+            let message = format!("the body was not there after {} ms", limits.body_read_ms);
+            (StatusCode::REQUEST_TIMEOUT, RpcError::new(ErrorKind::InvalidRequest, message))
+        }
+        Unread::BrokenOff => {
+            let error = RpcError::new(ErrorKind::InvalidRequest, "the body broke off");
+            (StatusCode::BAD_REQUEST, error)
+        }
+        Unread::Busy => busy("the node is reading as many bodies as it may"),
+    }
+}
+
+/// An error before any call was read: it answers no id, and ends the connection.
+fn refuse((status, error): (StatusCode, RpcError)) -> Response {
+    let wait = error.retry_after_ms;
+    let body = json!({ "jsonrpc": "2.0", "id": null, "error": error }).to_string();
+    let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CONNECTION, "close")];
+    let mut response = (status, headers, body).into_response();
+    if let Some(ms) = wait {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
+    }
+    response
+}
+
+/// Plain requests come out of the same allowance as calls; an answer for whoever has used it up.
+fn rationed(shared: &Shared, address: Address) -> Option<Response> {
+    let ms = shared.rates.take(address, Instant::now()).err()?;
+    let headers = [(RETRY_AFTER, ms.div_ceil(1000).to_string())];
+    Some((StatusCode::TOO_MANY_REQUESTS, headers, "too many requests\n").into_response())
+}
+
+/// Health is never rationed: who asks decides whether this process lives.
+async fn live(State(shared): State<Shared>) -> Response {
+    health("live", shared.node.live())
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    health("ready", shared.node.ready())
+}
+
+fn health(what: &str, state: Result<(), String>) -> Response {
+    let (status, body) = match state {
+        Ok(()) => (StatusCode::OK, json!({ what: true })),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, json!({ what: false, "reason": reason })),
+    };
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (status, headers, format!("{body}\n")).into_response()
+}
+
+async fn metrics(State(shared): State<Shared>, Extension(address): Extension<Address>) -> Response {
+    if let Some(refusal) = rationed(&shared, address) {
+        return refusal;
+    }
+    let headers = [
+        (CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, shared.node.metrics()).into_response()
+}
+
+async fn openrpc(State(shared): State<Shared>, Extension(address): Extension<Address>) -> Response {
+    if let Some(refusal) = rationed(&shared, address) {
+        return refusal;
+    }
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
+    (headers, OPENRPC).into_response()
+}
+
+async fn file(
+    State(shared): State<Shared>,
+    Extension(address): Extension<Address>,
+    request: Request,
+) -> Response {
+    if let Some(refusal) = rationed(&shared, address) {
+        return refusal;
+    }
+    let path = request.uri().path().strip_prefix("/tlog/").unwrap_or_default();
+    let found = if is_path(path) { shared.node.file(path).await } else { None };
+    let Some(File { content_type, bytes, immutable }) = found else {
+        let headers = [(CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+        return (StatusCode::NOT_FOUND, headers, "no such file\n").into_response();
+    };
+    let caching = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, caching),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (headers, bytes).into_response()
+}
+
+/// Whether a node needs to look at it at all: the letters of tile paths, and nothing that climbs.
+fn is_path(path: &str) -> bool {
+    (1..=PATH_BYTES_MAX).contains(&path.len())
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.'))
+        && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+}

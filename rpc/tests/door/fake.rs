@@ -1,0 +1,332 @@
+//! A node made of memory, and a server in front of it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
+use consign_rpc::client::Client;
+use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::page::{Cursor, Order, Page, PageLimit};
+use consign_rpc::params::Wait;
+use consign_rpc::server::{ServerLimits, serve};
+use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
+use consign_rpc::views::{
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
+    InclusionView, MembersView, StatusView, Submitted, Update,
+};
+use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::digest::EventId;
+use consign_types::event::SignedEvent;
+use consign_types::unit::UnitId;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::samples;
+
+/// A node made of memory.
+pub struct Fake {
+    /// How many blocks there are; feeds follow it.
+    pub height: watch::Sender<u64>,
+    /// Feeds that found their subscriber gone.
+    pub gone: watch::Sender<u64>,
+    /// What was submitted, in order.
+    pub submitted: Mutex<Vec<EventId>>,
+    /// What the node says of itself.
+    pub ready: Mutex<Result<(), String>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            height: watch::Sender::new(0),
+            gone: watch::Sender::new(0),
+            submitted: Mutex::default(),
+            ready: Mutex::new(Ok(())),
+        }
+    }
+}
+
+/// The name of an event whose status is an error of `kind`.
+pub fn event_that_fails_with(kind: ErrorKind) -> EventId {
+    let place = ErrorKind::ALL.iter().position(|known| *known == kind).expect("a known kind");
+    let mut bytes = [0xee; 32];
+    bytes[0] = place as u8;
+    EventId(consign_types::digest::Digest(bytes))
+}
+
+fn failure_of(event: EventId) -> Option<RpcError> {
+    let bytes = event.as_bytes();
+    let kind = ErrorKind::ALL.get(usize::from(bytes[0]))?;
+    let error = || RpcError::new(*kind, format_args!("this is {kind}")).with_event(event);
+    bytes[1..].iter().all(|byte| *byte == 0xee).then(error)
+}
+
+impl Fake {
+    fn accept(&self, bytes: &[u8], wait: Wait) -> Result<Submitted, RpcError> {
+        let event = SignedEvent::decode(bytes).map_err(RpcError::malformed_event)?;
+        let mut submitted = self.submitted.lock().expect("no panic");
+        let duplicate = submitted.contains(&event.id());
+        if !duplicate {
+            submitted.push(event.id());
+        }
+        let status = match wait {
+            Wait::None | Wait::Accepted => EventStatus::Accepted,
+            Wait::Committed => samples::committed(),
+            Wait::Proven => samples::proven(),
+        };
+        Ok(Submitted { event_id: event.id().into(), status, duplicate })
+    }
+
+    /// Tells every block from `next` on, for as long as somebody listens.
+    async fn tell_blocks(publisher: Publisher, mut height: watch::Receiver<u64>, mut next: u64) {
+        loop {
+            let last = *height.borrow_and_update();
+            while next < last {
+                let update = Update::Block(Box::new(samples::header(next)));
+                next += 1;
+                if publisher.send(Cursor::at("block", next), update).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = publisher.closed() => return,
+                changed = height.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Tells without end, and says when nobody takes it any more.
+    async fn tell_for_ever(publisher: Publisher, gone: watch::Sender<u64>, mut next: u64) {
+        loop {
+            next += 1;
+            let update = Update::Event(Box::new(samples::event_view()));
+            if publisher.send(Cursor::at("event", next), update).await.is_err() {
+                gone.send_modify(|count| *count += 1);
+                return;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Fake {
+    async fn submit(
+        &self,
+        envelopes: Vec<Vec<u8>>,
+        wait: Wait,
+        _: Duration,
+    ) -> Vec<Result<Submitted, RpcError>> {
+        envelopes.iter().map(|bytes| self.accept(bytes, wait)).collect()
+    }
+
+    async fn event_status(&self, event: EventId) -> Result<EventStatus, RpcError> {
+        failure_of(event).map_or(Ok(EventStatus::Unknown), Err)
+    }
+
+    async fn event(&self, event: EventId, with_proof: bool) -> Result<EventView, RpcError> {
+        let mut view = samples::event_view();
+        if view.content.event_id.0 != event {
+            let message = format!("event {event} is not in the log");
+            return Err(RpcError::not_found(message).with_event(event));
+        }
+        view.proof = with_proof.then(|| samples::inclusion(4, 7));
+        Ok(view)
+    }
+
+    async fn unit(
+        &self,
+        unit: UnitId,
+        height: Option<Height>,
+    ) -> Result<consign_rpc::views::UnitView, RpcError> {
+        Ok(samples::unit_view(unit, height.map_or(9, |height| height.0)))
+    }
+
+    async fn history(
+        &self,
+        _: UnitId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<HistoryPage, RpcError> {
+        let from = cursor.unwrap_or_else(Cursor::start);
+        let Some(next) = from.next_in("history") else {
+            return Err(RpcError::stale_cursor(format!("{from} is no cursor of this history")));
+        };
+        // Three events, all alike: pages are what is tested.
+        let count = (3_u64.saturating_sub(next) as usize).min(limit.entries());
+        let after = next + count as u64;
+        Ok(Page {
+            data: vec![samples::event_view(); count],
+            next_cursor: Some(Cursor::at("history", after)),
+            has_next_page: after < 3,
+        })
+    }
+
+    async fn checkpoint(&self, size: Option<TreeSize>) -> Result<CheckpointView, RpcError> {
+        Ok(samples::checkpoint(size.map_or(7, |size| size.0)))
+    }
+
+    async fn inclusion(
+        &self,
+        leaf: Leaf,
+        size: Option<TreeSize>,
+    ) -> Result<InclusionView, RpcError> {
+        let LeafIndex(index) = match leaf {
+            Leaf::Index(index) => index,
+            Leaf::Event(_) => LeafIndex(4),
+        };
+        Ok(samples::inclusion(index, size.map_or(7, |size| size.0)))
+    }
+
+    async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {
+        Ok(samples::consistency(from.0, to.0))
+    }
+
+    async fn status(&self) -> Result<StatusView, RpcError> {
+        Ok(samples::status(*self.height.borrow()))
+    }
+
+    async fn block(&self, height: Height) -> Result<BlockView, RpcError> {
+        Ok(samples::block(height.0))
+    }
+
+    async fn blocks(
+        &self,
+        _: Option<Cursor>,
+        limit: PageLimit,
+        order: Order,
+    ) -> Result<BlocksPage, RpcError> {
+        let mut data: Vec<_> = (0..limit.entries().min(3) as u64).map(samples::header).collect();
+        if order == Order::Desc {
+            data.reverse();
+        }
+        Ok(Page { data, next_cursor: None, has_next_page: false })
+    }
+
+    async fn members(&self) -> Result<MembersView, RpcError> {
+        Ok(samples::members())
+    }
+
+    fn subscribe(
+        &self,
+        topic: Topic,
+        from: Option<Cursor>,
+    ) -> Result<SubscriptionStream, RpcError> {
+        let name = match &topic {
+            Topic::Blocks => "block",
+            Topic::Events(_) => "event",
+            Topic::Unit(_) => "unit",
+            Topic::Status(_) => "status",
+        };
+        let now = if topic == Topic::Blocks { *self.height.borrow() } else { 0 };
+        let from = from.unwrap_or_else(|| Cursor::at(name, now));
+        let Some(next) = from.next_in(name) else {
+            return Err(RpcError::stale_cursor(format!("{from} is no cursor of this feed")));
+        };
+        let (publisher, stream) = feed(1, from);
+        match topic {
+            Topic::Blocks => {
+                tokio::spawn(Self::tell_blocks(publisher, self.height.subscribe(), next));
+            }
+            Topic::Events(_) => {
+                tokio::spawn(Self::tell_for_ever(publisher, self.gone.clone(), next));
+            }
+            // One item, and then the source breaks off: the subscriber has to come back for the next.
+            Topic::Unit(_) => {
+                let update = Update::Event(Box::new(samples::event_view()));
+                let _ = publisher.try_send(Cursor::at("unit", next + 1), update);
+            }
+            Topic::Status(event) => {
+                if let Some(error) = failure_of(event) {
+                    return Err(error);
+                }
+                tokio::spawn(async move {
+                    let statuses = [EventStatus::Accepted, samples::committed(), samples::proven()];
+                    for (at, status) in (1..).zip(statuses).skip(next as usize) {
+                        let update = Update::Status(status);
+                        if publisher.send(Cursor::at("status", at), update).await.is_err() {
+                            return;
+                        }
+                    }
+                    publisher.finish().await;
+                });
+            }
+        }
+        Ok(stream)
+    }
+
+    async fn file(&self, path: &str) -> Option<File> {
+        let (content_type, bytes, immutable): (_, &'static [u8], _) = match path {
+            "checkpoint" => ("text/plain; charset=utf-8", b"a note", false),
+            "tile/0/000" => ("application/octet-stream", b"a tile", true),
+            _ => return None,
+        };
+        Some(File { content_type, bytes: Bytes::from_static(bytes), immutable })
+    }
+
+    fn metrics(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+
+    fn live(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.ready.lock().expect("no panic").clone()
+    }
+}
+
+/// A server in front of a fake.
+pub struct Door {
+    /// What stands behind it.
+    pub fake: Arc<Fake>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Door {
+    /// Opens on a free port.
+    pub async fn open(limits: ServerLimits) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::open_at(anywhere, Arc::default(), limits).await
+    }
+
+    /// Opens at `address`.
+    pub async fn open_at(address: SocketAddr, fake: Arc<Fake>, limits: ServerLimits) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the port is free");
+        let address = listener.local_addr().expect("it listens");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(serve(listener, fake.clone(), limits, shutdown));
+        Self { fake, address, stop: Some(stop), task }
+    }
+
+    /// Stops, and waits until everything has ended.
+    pub async fn close(mut self) -> Arc<Fake> {
+        drop(self.stop.take());
+        (&mut self.task).await.expect("no panic").expect("no error");
+        self.fake.clone()
+    }
+
+    /// Where it listens, for clients.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::connect(&self.url()).expect("an address")
+    }
+}
+
+/// What must happen happens within this time, on a machine as slow as may be.
+pub async fn within<T>(happens: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), happens).await.expect("it did not happen")
+}

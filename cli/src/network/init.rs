@@ -148,6 +148,7 @@ pub fn init(out: &Path, spec: &Spec) -> Result<Made, Failure> {
     let mut logs = Vec::new();
     for party in &spec.parties {
         keys::private_dir(&layout.party(party).join("keys"))?;
+        mark_new_key(&layout.party(party).join("data"))?;
         let new = |purpose| Ok(keys::create(&layout.key(party, purpose), purpose)?.public());
         let authority = spec.authorities.contains(party);
         members.push(Member { party: party.clone(), key: new(Purpose::Member)?, authority });
@@ -260,6 +261,14 @@ fn node_config(party: &PartyId, own: &Address, all: &[Address], few: bool) -> St
         );
     }
     text
+}
+
+/// Leaves the mark that the consensus key has signed nothing yet. The node takes it away at its first
+/// start; an empty disk without it is a lost disk, on which the node does not sign.
+fn mark_new_key(data: &Path) -> Result<(), Failure> {
+    keys::private_dir(data)?;
+    let path = data.join("new-consensus-key");
+    fs::write(&path, "").map_err(|e| Failure::file("write", &path, e))
 }
 
 fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {

@@ -4,16 +4,20 @@
 //! keeps them, as the opaque bytes of a [`MapBatch`]. A proof of one entry proves it, or its absence,
 //! under the root that a block record names.
 
+mod proof;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use borsh::BorshDeserialize as _;
+use borsh::{BorshDeserialize, BorshSerialize};
 use consign_types::digest::{Digest, MapRoot};
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
 use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, RootHash, SimpleHasher};
 use sha2::Digest as _;
 
 use crate::entry::EntryKey;
+
+pub use proof::{BadMapProof, MapProof};
 
 /// Where nodes and values of the map lie.
 pub trait MapStore {
@@ -38,15 +42,6 @@ pub struct MapBatch {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the unit map cannot be read: {0}")]
 pub struct BadMap(alloc::string::String);
-
-/// A proof that an entry has a value, or that there is none.
-#[derive(Clone, Debug)]
-pub struct MapProof(jmt::proof::SparseMerkleProof<Sha256>);
-
-/// A map proof that does not hold.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the map proof does not lead to the root of the unit map")]
-pub struct BadMapProof;
 
 /// SHA-256 for the tree.
 #[derive(Clone, Debug)]
@@ -78,8 +73,19 @@ pub fn update(
     let reader = Reader(store);
     let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
     let keyed: Vec<_> = writes.iter().map(|(key, value)| (key.map_key(), value)).collect();
-    let set = keyed.iter().map(|(key, value)| (KeyHash(*key), Some((*value).clone())));
-    let (RootHash(root), update) = tree.put_value_set(set, version).map_err(bad)?;
+    let (root, update) = if keyed.is_empty() {
+        // The batch takes no empty set; this copies the root to the new version.
+        tree.put_value_set([], version).map_err(bad)?
+    } else {
+        // All keys at once: each node on the way is read, hashed and written once for the block, and
+        // not once for each key.
+        let set = keyed.iter().map(|(key, value)| (KeyHash(*key), (*value).clone())).collect();
+        let (roots, update) =
+            tree.batch_put_value_sets(alloc::vec![set], None, version).map_err(bad)?;
+        let [root] = roots[..] else { unreachable!("one set of writes has one root") };
+        (root, update)
+    };
+    let RootHash(root) = root;
     let mut batch = MapBatch {
         values: keyed.iter().map(|(key, value)| (*key, (*value).clone())).collect(),
         ..MapBatch::default()
@@ -104,21 +110,38 @@ pub fn prove(
     let reader = Reader(store);
     let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
     let (value, proof) = tree.get_with_proof(KeyHash(key.map_key()), version).map_err(bad)?;
-    Ok((value, MapProof(proof)))
+    Ok((value, MapProof::of(key, &proof)?))
+}
+
+/// The nodes of a proof as `jmt` lays them out in Borsh; its own types do not show them.
+#[derive(BorshDeserialize)]
+enum Sibling {
+    Empty,
+    Inner([u8; 32], [u8; 32]),
+    Leaf([u8; 32], [u8; 32]),
+}
+
+#[derive(BorshDeserialize)]
+struct Parts {
+    leaf: Option<([u8; 32], [u8; 32])>,
+    siblings: Vec<Sibling>,
 }
 
 impl MapProof {
-    /// Checks that the entry has this value, or none, under `root`.
-    ///
-    /// # Errors
-    /// When the proof leads elsewhere.
-    pub fn verify(
-        &self,
-        root: MapRoot,
-        key: &EntryKey,
-        value: Option<&[u8]>,
-    ) -> Result<(), BadMapProof> {
-        self.0.verify(RootHash(root.0.0), KeyHash(key.map_key()), value).map_err(|_| BadMapProof)
+    /// The proof with each sibling as its hash.
+    fn of(key: &EntryKey, tree: &impl BorshSerialize) -> Result<Self, BadMap> {
+        let bytes = borsh::to_vec(tree).map_err(|e| bad(e.into()))?;
+        let parts = Parts::try_from_slice(&bytes).map_err(|e| bad(e.into()))?;
+        let hash = |sibling| match sibling {
+            Sibling::Empty => proof::empty(),
+            Sibling::Inner(left, right) => proof::inner(&Digest(left), &Digest(right)),
+            Sibling::Leaf(key, value) => proof::leaf(&Digest(key), &Digest(value)),
+        };
+        let other = parts.leaf.filter(|(found, _)| *found != key.map_key());
+        Ok(Self {
+            neighbour: other.map(|(key, value)| (Digest(key), Digest(value))),
+            siblings: parts.siblings.into_iter().map(hash).collect(),
+        })
     }
 }
 
@@ -188,6 +211,8 @@ impl MapStore for MemoryMap {
 
 #[cfg(test)]
 mod tests {
+    use consign_types::codec::Canonical as _;
+
     use super::*;
 
     fn key(n: u32) -> EntryKey {
@@ -212,9 +237,29 @@ mod tests {
             for n in [0, 1, 50, 99, 102, 5000] {
                 let (value, proof) = prove(&map, version as u64, &key(n)).unwrap();
                 assert_eq!(proof.verify(*root, &key(n), value.as_deref()), Ok(()));
+                assert_eq!(MapProof::from_bytes(&proof.to_bytes()), Ok(proof.clone()));
                 let other = value.is_none().then_some(&b"lie"[..]);
                 assert_eq!(proof.verify(*root, &key(n), other), Err(BadMapProof));
                 assert_eq!(proof.verify(*root, &key(n + 1), value.as_deref()), Err(BadMapProof));
+            }
+        }
+    }
+
+    /// Every byte of a proof counts: with any bit flipped it is no proof, or one of something else.
+    #[test]
+    fn a_changed_proof_does_not_verify() {
+        let mut map = MemoryMap::default();
+        let (root, batch) = update(&map, 0, &writes(0..300, 1)).unwrap();
+        map.absorb(0, batch);
+        for n in (0..40).chain(5000..5040) {
+            let (value, proof) = prove(&map, 0, &key(n)).unwrap();
+            let bytes = proof.to_bytes();
+            for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                let holds = MapProof::from_bytes(&changed)
+                    .is_ok_and(|proof| proof.verify(root, &key(n), value.as_deref()).is_ok());
+                assert!(!holds, "entry {n}, byte {at}, bit {bit}");
             }
         }
     }
@@ -230,6 +275,41 @@ mod tests {
         assert_eq!(first, second);
         let (third, _) = update(&map, 2, &writes(0..1, 2)).unwrap();
         assert_ne!(first, third);
+    }
+
+    /// The batched update and one key after another are two ways to the same tree.
+    #[test]
+    fn a_batch_gives_the_tree_that_single_updates_give() {
+        let mut map = MemoryMap::default();
+        let mut salt = 0_u32;
+        for version in 0..40_u64 {
+            let mut set = BTreeMap::new();
+            // Sizes from none to hundreds; keys old and new, near and far.
+            for _ in 0..(version * version) % 257 {
+                salt = salt.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                set.insert(key(salt >> 20), salt.to_be_bytes().to_vec());
+            }
+            let (root, batch) = update(&map, version, &set).unwrap();
+            let reader = Reader(&map);
+            let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
+            let single = set.iter().map(|(k, v)| (KeyHash(k.map_key()), Some(v.clone())));
+            let (RootHash(expected), single) = tree.put_value_set(single, version).unwrap();
+            assert_eq!(root.0.0, expected, "version {version}");
+            let nodes: Vec<_> = single
+                .node_batch
+                .nodes()
+                .iter()
+                .map(|(key, node)| (encode_key(key), borsh::to_vec(node).unwrap()))
+                .collect();
+            assert_eq!(batch.nodes, nodes, "version {version}");
+            let stale: Vec<_> = single
+                .stale_node_index_batch
+                .iter()
+                .map(|stale| encode_key(&stale.node_key))
+                .collect();
+            assert_eq!(batch.stale, stale, "version {version}");
+            map.absorb(version, batch);
+        }
     }
 
     /// Keeping only the newest nodes gives the same roots as keeping all.

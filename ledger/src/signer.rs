@@ -120,7 +120,8 @@ impl Canonical for SignerState {
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array_of(7)?;
         Ok(Self {
-            key: PublicKey::read(from)?,
+            // Enrolment checked it; entries are this ledger's own.
+            key: PublicKey::from_own_bytes(from.bytes_of()?),
             kinds: {
                 let bits = from.u64()?;
                 KindSet::from_bits(bits).ok_or_else(|| from.error("an unknown kind"))?

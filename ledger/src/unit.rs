@@ -214,7 +214,7 @@ pub struct UnitState {
     pub counters: Counters,
     /// Holds and disputes on units inside, at any depth.
     pub blocked_inside: u32,
-    /// Last counter of its sensor.
+    /// Highest counter of its sensor.
     pub last_reading: Option<u64>,
     /// Events on the log that name it.
     pub events: u64,

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::net::{Class, NetHandle};
+use crate::p2p::{Class, NetHandle};
 use crate::state::{Committed, sure};
 use crate::store::{CosignedState, Fault, Tip};
 use crate::wire::Cosigned;
@@ -98,6 +98,15 @@ impl Cosigner {
         inner.own = Some(cosigned);
         inner.keep(state.size, *index, (state.root, cosignature));
         self.assemble(committed, &mut inner);
+    }
+
+    /// After a start: says again what was said of the newest checkpoint. The same bytes, if they are of
+    /// the tip; nothing is signed anew.
+    pub fn resume(&self, committed: &Committed) {
+        let (state, tip) = (self.lock().state, committed.tip());
+        if (state.size, state.root) == (tip.size, tip.root) {
+            self.publish(committed, &state);
+        }
     }
 
     /// Cosigns the unchanged checkpoint again, so that freshness can be asked for.

@@ -16,10 +16,11 @@ use consign_types::key::PublicKey;
 use consign_types::limits::BLOCK_EVENTS_MAX;
 use consign_types::merkle;
 use consign_types::party::SignerId;
+use rayon::prelude::*;
 use tokio::sync::Notify;
 use tracing::debug;
 
-use crate::net::NetHandle;
+use crate::p2p::NetHandle;
 use crate::pool::Pool;
 use crate::wire::{Body, Request, Response};
 
@@ -106,7 +107,8 @@ impl Gatherer {
             if fetched.len() < missing.len() {
                 return Gathered::Unavailable;
             }
-            match self.verify(&body, fetched, &mut found) {
+            // Off the async workers: a whole block may have to be checked.
+            match tokio::task::block_in_place(|| self.verify(&body, fetched, &mut found)) {
                 Ok(()) => {}
                 Err(why) => return Gathered::Invalid(why),
             }
@@ -192,21 +194,26 @@ impl Gatherer {
         fetched: HashMap<LeafHash, Vec<u8>>,
         found: &mut HashMap<LeafHash, Arc<Verified>>,
     ) -> Result<(), String> {
-        let mut decoded = Vec::with_capacity(fetched.len());
-        for bytes in fetched.into_values() {
-            decoded.push(SignedEvent::decode(&bytes).map_err(|e| e.to_string())?);
-        }
+        let decoded = fetched
+            .into_values()
+            .collect::<Vec<_>>()
+            .par_iter()
+            .map(|bytes| SignedEvent::decode(bytes).map_err(|e| e.to_string()))
+            .collect::<Result<Vec<_>, _>>()?;
         let known = found.values().map(|event| event.signed());
         let enrolled = enrolments(known.chain(&decoded));
-        for event in decoded {
-            let leaf = event.leaf_hash();
-            let key_of = &mut |signer: &SignerId, id: &[u8; 8]| {
-                self.pool
-                    .key_of(signer, id)
-                    .or_else(|| enrolled.get(&(signer.clone(), *id)).copied())
-            };
-            let verified = event.verify(key_of).map_err(|e: NotVerified| e.to_string())?;
-            found.insert(leaf, Arc::new(verified));
+        let verified = decoded
+            .into_par_iter()
+            .map(|event| {
+                let key_of = &mut |signer: &SignerId, id: &[u8; 8]| {
+                    let known = self.pool.key_of(signer, id);
+                    known.or_else(|| enrolled.get(&(signer.clone(), *id)).copied())
+                };
+                event.verify(key_of).map_err(|e: NotVerified| e.to_string())
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        for event in verified {
+            found.insert(event.signed().leaf_hash(), Arc::new(event));
         }
         debug_assert!(body.events.iter().all(|leaf| found.contains_key(leaf)));
         Ok(())

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub events_accepted: Family<[(&'static str, &'static str); 1], Counter>,
     /// Events refused, by stable code.
     pub events_refused: Family<[(&'static str, String); 1], Counter>,
+    /// Events that peers passed on and that there was no room for.
+    pub relayed_dropped: Counter,
     /// Conflicting messages of one validator found.
     pub evidence: Counter,
     /// Rounds above the first that a height needed.
@@ -69,6 +71,7 @@ impl Default for Metrics {
             events_committed: Counter::default(),
             events_accepted: Family::default(),
             events_refused: Family::default(),
+            relayed_dropped: Counter::default(),
             evidence: Counter::default(),
             rounds_extra: Counter::default(),
             build_seconds: seconds(),
@@ -106,6 +109,11 @@ impl Metrics {
         r.register("events_committed", "Events committed", self.events_committed.clone());
         r.register("events_accepted", "Events admitted to the pool", self.events_accepted.clone());
         r.register("events_refused", "Events refused, by code", self.events_refused.clone());
+        r.register(
+            "pool_relayed_dropped",
+            "Relayed events without room",
+            self.relayed_dropped.clone(),
+        );
         r.register("consensus_evidence", "Conflicting messages found", self.evidence.clone());
         r.register("consensus_rounds_extra", "Rounds above the first", self.rounds_extra.clone());
         r.register("block_build_seconds", "Time to build a block", self.build_seconds.clone());

@@ -5,6 +5,7 @@
 //! thread ends the process.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,14 +26,14 @@ use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
 use crate::metrics::Metrics;
-use crate::net::{self, Class, NetConfig, NetEvent, NetHandle, PeerConfig};
+use crate::p2p::{self, Class, NetConfig, NetEvent, NetHandle, PeerConfig};
 use crate::pool::{Pool, Relay};
 use crate::serve::Serving;
 use crate::start;
 use crate::state::{Committed, fatal};
 use crate::store::Fault;
 use crate::sync::Sync;
-use crate::wire::{Cosigned, PoolMessage, Request, Status};
+use crate::wire::{Cosigned, PoolMessage, Request, Response, Status};
 
 /// How often peers are told where this node stands when nothing happens.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -69,7 +70,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         .await
         .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
     let (net, net_events, net_task) =
-        net::start(net_config(&config)).map_err(|e| StartError::Net(e.to_string()))?;
+        p2p::start(net_config(&config)).map_err(|e| StartError::Net(e.to_string()))?;
 
     let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
     let relay = Arc::new(Relay::new(net.clone()));
@@ -117,7 +118,10 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     });
 
     let heights = Arc::default();
-    let parts = Parts { committed, pool, relay, bodies, cosigner, net, metrics, heights };
+    let unchecked_bytes = Arc::default();
+    let parts =
+        Parts { committed, pool, relay, bodies, cosigner, net, metrics, heights, unchecked_bytes };
+    parts.cosigner.resume(&parts.committed);
     let tasks = [
         tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
         tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
@@ -185,6 +189,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where each peer said that it stands.
     pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
+    /// Bytes of events that peers passed on and that wait to be checked.
+    pub unchecked_bytes: Arc<AtomicUsize>,
 }
 
 impl Parts {
@@ -221,7 +227,7 @@ fn net_config(config: &Config) -> NetConfig {
         secret: config.keys.network.clone(),
         listen: config.p2p_listen.clone(),
         peers: peers.collect(),
-        limits: net::NetLimits::default(),
+        limits: p2p::NetLimits::default(),
     }
 }
 
@@ -240,6 +246,7 @@ async fn dispatch(
                 let status = own_status(&parts);
                 parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
                 parts.cosigner.send_newest(&peer);
+                tokio::spawn(fetch_checkpoint(parts.clone(), peer));
             }
             NetEvent::Disconnected(peer) => {
                 info!(code = "net.peer.disconnected", peer = %peer);
@@ -282,12 +289,7 @@ fn handle_message(
         }
         Class::Pool => match PoolMessage::from_bytes(bytes) {
             Ok(PoolMessage::Events(events)) => {
-                let pool = Arc::clone(&parts.pool);
-                // In order of arrival on rayon's queue; a full queue is back-pressure in the pool.
-                rayon::spawn_fifo(move || {
-                    let decoded = events.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
-                    pool.offer(decoded.collect());
-                });
+                offer_later(parts, events);
             }
             Ok(PoolMessage::Body(block, body)) => parts.bodies.put(block, body),
             Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
@@ -310,6 +312,35 @@ fn handle_message(
                 let _ = statuses.try_send((from, status));
             }
         }
+    }
+}
+
+/// Offers what a peer passed on, off the network's path and in order of arrival. What there is no room
+/// for is dropped: it is in its sender's pool, and fetched when a block names it.
+fn offer_later(parts: &Parts, events: Vec<Vec<u8>>) {
+    const UNCHECKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+    let bytes: usize = events.iter().map(Vec::len).sum();
+    if parts.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) > UNCHECKED_BYTES_MAX {
+        parts.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        parts.metrics.relayed_dropped.inc_by(events.len() as u64);
+        return;
+    }
+    let (pool, unchecked) = (Arc::clone(&parts.pool), Arc::clone(&parts.unchecked_bytes));
+    rayon::spawn_fifo(move || {
+        let decoded = events.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
+        pool.offer(decoded.collect());
+        unchecked.fetch_sub(bytes, Ordering::Relaxed);
+    });
+}
+
+/// Asks a peer for the newest checkpoint that it has a quorum for.
+async fn fetch_checkpoint(parts: Parts, peer: PublicKey) {
+    const ANSWER_WAIT: Duration = Duration::from_secs(5);
+    let request = Bytes::from(Request::Checkpoint.to_bytes());
+    let Ok(answer) = parts.net.request(&peer, request, ANSWER_WAIT).await else { return };
+    if let Ok(Response::Checkpoint(Some(note))) = Response::from_bytes(&answer) {
+        // Checking a quorum of signatures is work, but little.
+        parts.cosigner.adopt(&parts.committed, &note);
     }
 }
 

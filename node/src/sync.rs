@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::executor::Job;
 use crate::gather::enrolments;
-use crate::net::NetHandle;
+use crate::p2p::NetHandle;
 use crate::state::{Committed, Progress};
 use crate::wire::{Body, Bundle, Request, Response, Status};
 

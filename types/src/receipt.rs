@@ -16,6 +16,7 @@ use crate::block::LeafIndex;
 use crate::checkpoint::{self, Checkpoint, NotProven, Proven};
 use crate::codec::DecodeError;
 use crate::digest::{Digest, LeafHash};
+use crate::limits::LOG_ENTRY_BYTES_MAX;
 use crate::merkle::{BadProof, InclusionProof};
 use crate::note::{NOTE_BYTES_MAX, Note};
 use crate::validator::ValidatorSet;
@@ -24,8 +25,11 @@ const WHAT: &str = "receipt";
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
 /// Levels of the largest tree.
 const PATH_MAX: usize = 63;
-/// Bytes of a receipt: checkpoint, path and the leaf data in `extra`.
-pub const RECEIPT_BYTES_MAX: usize = NOTE_BYTES_MAX + PATH_MAX * 45 + 90_000;
+/// Bytes of the lines that are left: header, index, and what stands before the data in `extra`.
+const LINES_MAX: usize = 128;
+/// Bytes of a receipt: checkpoint, path in lines of 45, and the largest leaf in base64.
+pub const RECEIPT_BYTES_MAX: usize =
+    LINES_MAX + LOG_ENTRY_BYTES_MAX.div_ceil(3) * 4 + PATH_MAX * 45 + NOTE_BYTES_MAX;
 
 /// Proof that one leaf is in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -5,8 +5,9 @@ use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven, cosigner_ke
 use consign_types::codec::DecodeError;
 use consign_types::digest::{Digest, NetworkId, TreeRoot};
 use consign_types::key::SecretKey;
+use consign_types::limits::LOG_ENTRY_BYTES_MAX;
 use consign_types::merkle::{self, BadProof};
-use consign_types::note::{Note, NoteSignature, VerifierKey};
+use consign_types::note::{NOTE_BYTES_MAX, Note, NoteSignature, VerifierKey};
 use consign_types::policy::policy;
 use consign_types::receipt::{BadReceipt, RECEIPT_BYTES_MAX, Receipt};
 use consign_types::trust::Trust;
@@ -273,6 +274,20 @@ fn only_the_one_form_of_a_receipt_is_read() {
     }
     let long = text.replacen("YW4gZXZlbnQ=", &"YW4g".repeat(RECEIPT_BYTES_MAX / 4), 1);
     assert!(matches!(long.parse::<Receipt>(), Err(DecodeError::TooLong { .. })));
+}
+
+#[test]
+fn the_largest_receipt_is_read() {
+    let mut checkpoint = checkpoint().signed(&log_key()).unwrap();
+    let signature = vec![7; NOTE_BYTES_MAX * 3 / 4 - 300];
+    checkpoint.add(NoteSignature { name: "pq.example".to_owned(), key_id: [0; 4], signature });
+    let largest = Receipt {
+        extra: Some(vec![7; LOG_ENTRY_BYTES_MAX]),
+        index: LeafIndex(u64::MAX),
+        path: vec![Digest::ZERO; 63],
+        checkpoint,
+    };
+    assert_eq!(largest.text().parse(), Ok(largest));
 }
 
 /// A tree of one leaf has an empty path; the file then goes from the index to the blank line.

@@ -91,7 +91,7 @@ fn a_verifier_key_is_refused_unless_all_three_parts_agree() {
         ("short id", FOO_KEY.replacen("530d903a", "530d90", 1)),
         ("unknown type", FOO_KEY.replacen("+Aeky", "+Auky", 1)),
         ("another type", FOO_KEY.replacen("+Aeky", "+BOky", 1)),
-        ("no padding where there is some", format!("{FOO_KEY}=")),
+        ("padding where none is needed", format!("{FOO_KEY}=")),
         ("white space", FOO_KEY.replacen("/foo", " foo", 1)),
         ("no name", FOO_KEY.replacen("example.com/foo", "", 1)),
         ("two parts", FOO_KEY.rsplit_once('+').unwrap().0.to_owned()),

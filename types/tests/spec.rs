@@ -1,19 +1,25 @@
 //! The worked examples of `docs/spec` are vectors: what the page shows is what the code makes.
 //!
-//! A page holds blocks fenced as `hex NAME`. Each is compared with the bytes computed here. Run with
-//! `UPDATE=1` to print what the pages should hold.
+//! A page holds blocks fenced as `hex NAME` or `text NAME`. Each is compared with what is computed here.
+//! Run with `UPDATE=1` to print what the pages should hold.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use consign_types::block::{BlockRecord, Epoch, Height, TreeSize};
+use consign_types::block::{BlockRecord, Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::{Certificate, Round, Statement};
+use consign_types::checkpoint::{self, Checkpoint, cosigner_key};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, Digest, MapRoot, TreeRoot, encode_hex};
 use consign_types::event::{Action, Event, SignedEvent, Subject};
 use consign_types::genesis::{Genesis, Member, Params};
 use consign_types::key::SecretKey;
+use consign_types::merkle::{leaf_hash, node_hash};
+use consign_types::note::Note;
+use consign_types::policy::policy;
+use consign_types::receipt::Receipt;
 use consign_types::time::Millis;
+use consign_types::trust::Trust;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
 
 fn key(name: &str) -> SecretKey {
@@ -95,39 +101,119 @@ fn certificate() -> Certificate {
     }
 }
 
-/// Page and name of each example, and its bytes.
-fn examples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+/// The four leaves of the example log: the genesis document, its record, the offer, its record.
+fn leaves() -> [Digest; 4] {
+    let genesis_record = genesis().block(MapRoot(Digest::of(&[b"map root"]))).record.to_bytes();
+    let document = genesis().to_bytes();
+    [&document[..], &genesis_record, offer().bytes(), &record().to_bytes()].map(|l| leaf_hash(l).0)
+}
+
+fn checkpoint() -> Checkpoint {
+    let [document, genesis_record, event, record] = leaves();
+    let root = node_hash(&node_hash(&document, &genesis_record), &node_hash(&event, &record));
+    Checkpoint { origin: genesis().origin().to_owned(), size: TreeSize(4), root: TreeRoot(root) }
+}
+
+/// The checkpoint as the airline's node serves it, with the cosignatures of three of the four.
+fn note() -> Note {
+    let mut note = checkpoint().signed(&key("airline log")).unwrap();
+    for (party, time_s) in
+        [("airline", 1_700_000_201), ("consignee", 1_700_000_202), ("handler", 1_700_000_203)]
+    {
+        let secret = key(&format!("{party} cosigner"));
+        let name =
+            cosigner_key(genesis().origin(), &party.parse().unwrap(), secret.public()).unwrap();
+        note.add(checkpoint().cosign(&secret, time_s).line(&name));
+    }
+    note
+}
+
+fn receipt() -> Receipt {
+    let [document, genesis_record, _, record] = leaves();
+    Receipt {
+        extra: Some(offer().bytes().to_vec()),
+        index: LeafIndex(2),
+        path: vec![record, node_hash(&document, &genesis_record)],
+        checkpoint: note(),
+    }
+}
+
+fn trust() -> Trust {
+    let logs = ["airline", "consignee", "forwarder", "handler"]
+        .map(|party| (party.parse().unwrap(), key(&format!("{party} log")).public()));
+    Trust::of_genesis(&genesis(), logs.to_vec())
+}
+
+/// What a block on a page holds.
+enum Example {
+    Hex(Vec<u8>),
+    Text(String),
+}
+
+impl Example {
+    /// What follows the fence, and the lines behind it.
+    fn block(&self, name: &str) -> (String, String) {
+        match self {
+            Self::Hex(bytes) => (format!("hex {name}"), encode_hex(bytes)),
+            Self::Text(text) => (format!("text {name}"), text.clone()),
+        }
+    }
+
+    /// The block as it stands on the page.
+    fn fenced(&self, name: &str) -> String {
+        let (fence, text) = self.block(name);
+        let lines = match self {
+            Self::Hex(_) => {
+                text.as_bytes().chunks(96).map(|l| str::from_utf8(l).unwrap()).collect()
+            }
+            Self::Text(_) => text.lines().collect::<Vec<_>>(),
+        };
+        format!("```{fence}\n{}\n```", lines.join("\n"))
+    }
+}
+
+/// Page and name of each example, and what it holds.
+fn examples() -> Vec<(&'static str, &'static str, Example)> {
     let root = TreeRoot(Digest::of(&[b"tree root"]));
     let block = record().block_id(TreeSize(16), root);
     let statement = Statement::Precommit(Some(block));
+    let sign_bytes = genesis().domain().sign_bytes(Height(7), Round(0), &statement);
+    let hex = |bytes: &[u8]| Example::Hex(bytes.to_vec());
     vec![
-        ("event.md", "event", offer().bytes().to_vec()),
-        ("event.md", "event-id", offer().id().as_bytes().to_vec()),
-        ("event.md", "leaf-hash", offer().leaf_hash().as_bytes().to_vec()),
-        ("genesis.md", "genesis", genesis().to_bytes()),
-        ("genesis.md", "network-id", genesis().network().as_bytes().to_vec()),
-        ("block.md", "record", record().to_bytes()),
-        ("block.md", "block-id", block.as_bytes().to_vec()),
-        (
-            "certificate.md",
-            "sign-bytes",
-            genesis().domain().sign_bytes(Height(7), Round(0), &statement),
-        ),
-        ("certificate.md", "certificate", certificate().to_bytes()),
+        ("event.md", "event", hex(offer().bytes())),
+        ("event.md", "event-id", hex(offer().id().as_bytes())),
+        ("event.md", "leaf-hash", hex(offer().leaf_hash().as_bytes())),
+        ("genesis.md", "genesis", Example::Hex(genesis().to_bytes())),
+        ("genesis.md", "network-id", hex(genesis().network().as_bytes())),
+        ("block.md", "record", Example::Hex(record().to_bytes())),
+        ("block.md", "block-id", hex(block.as_bytes())),
+        ("certificate.md", "sign-bytes", Example::Hex(sign_bytes)),
+        ("certificate.md", "certificate", Example::Hex(certificate().to_bytes())),
+        ("checkpoint.md", "note", Example::Text(note().to_string())),
+        ("receipt.md", "receipt", Example::Text(receipt().text())),
+        ("trust.md", "trust", Example::Text(trust().to_json())),
+        ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
     ]
 }
 
+/// The blocks of a page by what follows their fences: hex on one line, text as it stands.
 fn blocks_of(page: &str) -> BTreeMap<String, String> {
     let mut blocks = BTreeMap::new();
     let mut open: Option<(String, String)> = None;
     for line in page.lines() {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(info)) => {
-                if let Some(name) = info.strip_prefix("hex ") {
-                    open = Some((name.to_owned(), String::new()));
+                if info.starts_with("hex ") || info.starts_with("text ") {
+                    open = Some((info.to_owned(), String::new()));
                 }
             }
-            (Some((_, text)), None) => text.push_str(line.trim()),
+            (Some((fence, block)), None) if fence.starts_with("hex ") => {
+                block.push_str(line.trim())
+            }
+            (Some((_, block)), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (None, None) => {}
         }
@@ -139,17 +225,15 @@ fn blocks_of(page: &str) -> BTreeMap<String, String> {
 fn the_worked_examples_are_what_the_code_makes() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/spec");
     let update = std::env::var_os("UPDATE").is_some();
-    for (page, name, bytes) in examples() {
-        let hex = encode_hex(&bytes);
+    for (page, name, example) in examples() {
         if update {
-            let lines: Vec<_> =
-                hex.as_bytes().chunks(96).map(|l| str::from_utf8(l).unwrap()).collect();
-            println!("{page}\n```hex {name}\n{}\n```", lines.join("\n"));
+            println!("{page}\n{}", example.fenced(name));
             continue;
         }
         let text =
             std::fs::read_to_string(pages.join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
-        assert_eq!(blocks_of(&text).get(name), Some(&hex), "{page}, block `{name}`");
+        let (fence, expected) = example.block(name);
+        assert_eq!(blocks_of(&text).get(&fence), Some(&expected), "{page}, block `{fence}`");
     }
 }
 
@@ -160,6 +244,14 @@ fn the_examples_hold_together() {
     assert_eq!(Genesis::from_bytes(&genesis().to_bytes()), Ok(genesis()));
     assert_eq!(SignedEvent::decode(offer().bytes()), Ok(offer()));
     assert!(offer().check_with(&key("forwarder.dock1").public()).is_ok());
+
+    let (origin, set) = (genesis().origin().to_owned(), genesis().validators().clone());
+    let proven = checkpoint::verify(&note(), &origin, &set).unwrap();
+    assert_eq!((&proven.checkpoint, proven.time_s), (&checkpoint(), 1_700_000_201));
+    assert!(checkpoint::signed_by_log(&note(), &origin, key("airline log").public()).unwrap());
+    assert_eq!(receipt().text().parse(), Ok(receipt()));
+    assert_eq!(receipt().verify(offer().leaf_hash(), &origin, &set), Ok(proven));
+    assert_eq!(Trust::from_json(&trust().to_json()), Ok(trust()));
 }
 
 /// A certificate with a signer twice, out of order, outside of the set, or too few, proves nothing.

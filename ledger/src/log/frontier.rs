@@ -1,13 +1,16 @@
 //! The right edge of the tree: all that appending needs.
+//!
+//! At most 64 hashes, whatever the size. What appending completes is handed out and not kept: the tiles
+//! hold it.
 
 use alloc::vec::Vec;
 
 use consign_types::block::{LeafIndex, TreeSize};
+use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, LeafHash, TreeRoot};
 use consign_types::merkle;
 
-/// Binary levels in a tile.
-const TILE_HEIGHT: u32 = 8;
+use super::TILE_HEIGHT;
 
 /// The hash of a complete subtree of `256^level` leaves: what tiles are made of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +46,8 @@ impl Frontier {
         TreeSize(self.size)
     }
 
-    /// Appends a leaf and hands every hash that a tile now gets to `completed`, lower levels first.
+    /// Appends a leaf and hands every hash that a tile now gets to `completed`, lower levels first:
+    /// the leaf's own, and one more for each tile that is full with it.
     pub fn append(&mut self, leaf: LeafHash, mut completed: impl FnMut(TileHash)) -> LeafIndex {
         let index = self.size;
         self.size += 1;
@@ -51,7 +55,7 @@ impl Frontier {
         completed(TileHash { level: 0, index, hash });
         // A binary counter: each trailing one of the old size is a subtree that joins this one.
         while index >> level & 1 == 1 {
-            let left = self.roots.pop().unwrap_or_default();
+            let left = self.roots.pop().expect("a subtree stands for each set bit of the size");
             hash = merkle::node_hash(&left, &hash);
             level += 1;
             if level % TILE_HEIGHT == 0 {
@@ -71,5 +75,28 @@ impl Frontier {
             None => merkle::empty_root(),
             Some((last, larger)) => TreeRoot(larger.iter().rev().fold(*last, fold)),
         }
+    }
+}
+
+impl Canonical for Frontier {
+    const WHAT: &'static str = "frontier";
+    const BYTES_MAX: usize = 1 + 9 + 2 + u64::BITS as usize * 34;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.array(2).sure().u64(self.size).sure();
+        to.array(self.roots.len() as u64).sure();
+        for root in &self.roots {
+            to.bytes(root.as_bytes()).sure();
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array_of(2)?;
+        let size = from.u64()?;
+        let roots = from.list(u64::BITS as usize, Reader::digest)?;
+        if roots.len() != size.count_ones() as usize {
+            return Err(from.error("not one root for each set bit of the size"));
+        }
+        Ok(Self { size, roots })
     }
 }

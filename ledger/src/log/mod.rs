@@ -8,11 +8,16 @@
 //! This module sees hashes and bytes of entries only. It knows nothing of units, blocks or disks.
 
 mod frontier;
+mod mirror;
 mod proof;
 mod tile;
 
 pub use frontier::{Frontier, TileHash};
+pub use mirror::Mirror;
 pub use proof::{
     MissingNode, TileHashes, consistency_proof, frontier_at, inclusion_proof, root_at,
 };
-pub use tile::{BadTile, TilePath, entry_bundle, read_entry_bundle};
+pub use tile::{BadTile, TilePath, entry_bundle, read_entry_bundle, read_tile, tile_bytes};
+
+/// Binary levels in a tile.
+const TILE_HEIGHT: u32 = 8;

@@ -1,4 +1,8 @@
 //! Roots and proofs at any size, from the hashes that tiles hold.
+//!
+//! One hash in 256 levels up, and none between: a node inside of a tile is computed again from the
+//! at most 128 hashes below it, which lie together. That costs a proof some microseconds and saves
+//! half of what would be written for each leaf.
 
 use alloc::vec::Vec;
 
@@ -6,15 +10,25 @@ use consign_types::block::{LeafIndex, TreeSize};
 use consign_types::digest::{Digest, TreeRoot};
 use consign_types::merkle::{self, ConsistencyProof, InclusionProof};
 
-use super::Frontier;
+use super::{Frontier, TILE_HEIGHT};
 
 /// Where the hashes of tiles lie.
 pub trait TileHashes {
     /// The hash of the complete subtree of `256^level` leaves at `index`.
     fn tile_hash(&self, level: u8, index: u64) -> Option<Digest>;
+
+    /// `count` such hashes from `first` on, all within one tile. A source that reads a range faster
+    /// than its items overrides this.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    fn tile_range(&self, level: u8, first: u64, count: u16) -> Result<Vec<Digest>, MissingNode> {
+        let hash = |index| self.tile_hash(level, index).ok_or_else(|| missing(level, index));
+        (first..first + u64::from(count)).map(hash).collect()
+    }
 }
 
-/// A hash that the source does not have.
+/// A hash that the source does not have, or that the tree of the asked size does not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the hash at binary level {level}, index {index} is not available")]
 pub struct MissingNode {
@@ -126,11 +140,20 @@ fn range(hashes: &impl TileHashes, begin: u64, end: u64) -> Result<Digest, Missi
     Ok(merkle::node_hash(&left, &range(hashes, middle, end)?))
 }
 
-/// Hash of a complete subtree of `2^level` leaves; at most 128 reads.
+/// Hash of a complete subtree of `2^level` leaves, from the highest hashes below it that tiles hold.
 fn node(hashes: &impl TileHashes, level: u32, index: u64) -> Result<Digest, MissingNode> {
-    if level.is_multiple_of(8) {
-        return hashes.tile_hash((level / 8) as u8, index).ok_or(MissingNode { level, index });
+    let (tile_level, height) = ((level / TILE_HEIGHT) as u8, level % TILE_HEIGHT);
+    let (first, count) = (index << height, 1 << height);
+    let mut row = hashes.tile_range(tile_level, first, count)?;
+    assert_eq!(row.len(), usize::from(count), "a range has as many hashes as were asked for");
+    for _ in 0..height {
+        let (pairs, _) = row.as_chunks();
+        row = pairs.iter().map(|[left, right]| merkle::node_hash(left, right)).collect();
     }
-    let left = node(hashes, level - 1, index * 2)?;
-    Ok(merkle::node_hash(&left, &node(hashes, level - 1, index * 2 + 1)?))
+    row.pop().ok_or(MissingNode { level, index })
+}
+
+/// The error for a hash of a tile.
+pub(super) fn missing(tile_level: u8, index: u64) -> MissingNode {
+    MissingNode { level: u32::from(tile_level) * TILE_HEIGHT, index }
 }

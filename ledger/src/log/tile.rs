@@ -1,7 +1,8 @@
 //! Tiles: the log as files that never change (C2SP tlog-tiles).
 //!
 //! A tile holds up to 256 hashes of one tile level; a bundle holds up to 256 entries, each behind its
-//! length. A partial one carries its width in its name.
+//! length. A partial one carries its width in its name. What a tile says is checked by nobody here: a
+//! root or a proof that is made of it is what gets verified.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -10,11 +11,14 @@ use core::fmt;
 use core::str::FromStr;
 
 use consign_types::block::TreeSize;
+use consign_types::digest::Digest;
 use consign_types::limits::LOG_ENTRY_BYTES_MAX;
 
+use super::TILE_HEIGHT;
+
 /// Hashes in a full tile, entries in a full bundle.
-const WIDTH: u64 = 256;
-/// Highest level of a log that could ever exist.
+pub(super) const WIDTH: u64 = 1 << TILE_HEIGHT;
+/// Highest level of a log whose leaves a `u64` counts.
 const LEVEL_MAX: u8 = 7;
 
 /// Which tile: the path below `/tlog/`.
@@ -28,18 +32,41 @@ pub struct TilePath {
     pub width: u16,
 }
 
-/// A path or a bundle that is none.
+/// A path, a tile or a bundle that is none.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadTile {
     /// Not a path of tlog-tiles.
     #[error("{0:?} is not the path of a tile")]
     Path(String),
-    /// A bundle whose lengths do not add up.
-    #[error("the bundle of entries is cut or holds more than {WIDTH} entries")]
-    Bundle,
+    /// Not the hashes that the path promises.
+    #[error("{path} does not hold {} hashes of 32 bytes", path.width)]
+    Hashes {
+        /// The tile.
+        path: TilePath,
+    },
+    /// Not the entries that the path promises.
+    #[error("{path} is cut or does not hold {} entries", path.width)]
+    Bundle {
+        /// The bundle.
+        path: TilePath,
+    },
 }
 
 impl TilePath {
+    /// The tile of `level` that holds the hash at `index`, as a tree of `size` has it; `None` where
+    /// that tree has no such hash.
+    pub fn holding(level: u8, index: u64, size: TreeSize) -> Option<Self> {
+        let in_level = hashes_in_level(level, size);
+        let tile = index / WIDTH;
+        let width = (in_level - tile.checked_mul(WIDTH)?.min(in_level)).min(WIDTH) as u16;
+        (index < in_level).then_some(Self { level: Some(level), index: tile, width })
+    }
+
+    /// The tile that this one becomes when it is full.
+    pub const fn full(&self) -> Self {
+        Self { level: self.level, index: self.index, width: WIDTH as u16 }
+    }
+
     /// Index in its level of the first hash or entry in this tile.
     pub const fn first(&self) -> u64 {
         self.index * WIDTH
@@ -48,8 +75,7 @@ impl TilePath {
     /// Whether a tree of `size` has this tile: full, or partial with exactly the width it has there
     /// or had at an earlier size.
     pub fn exists_at(&self, size: TreeSize) -> bool {
-        let level = u32::from(self.level.unwrap_or(0));
-        let in_level = size.0.checked_shr(8 * level).unwrap_or(0);
+        let in_level = hashes_in_level(self.level.unwrap_or(0), size);
         self.first().checked_add(u64::from(self.width)).is_some_and(|end| end <= in_level)
     }
 
@@ -59,9 +85,7 @@ impl TilePath {
         let mut tiles = Vec::new();
         let levels = core::iter::once(None).chain((0..=LEVEL_MAX).map(Some));
         for level in levels {
-            let shift = 8 * u32::from(level.unwrap_or(0));
-            let (old, new) =
-                (from.0.checked_shr(shift).unwrap_or(0), size.0.checked_shr(shift).unwrap_or(0));
+            let [old, new] = [from, size].map(|size| hashes_in_level(level.unwrap_or(0), size));
             for index in old / WIDTH..new / WIDTH {
                 tiles.push(Self { level, index, width: WIDTH as u16 });
             }
@@ -122,6 +146,28 @@ impl FromStr for TilePath {
     }
 }
 
+/// The complete subtrees of `256^level` leaves that a tree of `size` has.
+fn hashes_in_level(level: u8, size: TreeSize) -> u64 {
+    size.0.checked_shr(TILE_HEIGHT * u32::from(level)).unwrap_or(0)
+}
+
+/// A tile: its hashes, one behind the other.
+pub fn tile_bytes(hashes: &[Digest]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// The hashes of the tile at `path`.
+///
+/// # Errors
+/// When the bytes are not as many hashes as the path says.
+pub fn read_tile(path: &TilePath, bytes: &[u8]) -> Result<Vec<Digest>, BadTile> {
+    let (hashes, rest) = bytes.as_chunks();
+    if hashes.len() != usize::from(path.width) || !rest.is_empty() {
+        return Err(BadTile::Hashes { path: *path });
+    }
+    Ok(hashes.iter().map(|hash| Digest(*hash)).collect())
+}
+
 /// A bundle of entries: each behind its length as a big-endian `uint16`.
 ///
 /// # Panics
@@ -136,21 +182,22 @@ pub fn entry_bundle(entries: &[Vec<u8>]) -> Vec<u8> {
     bundle
 }
 
-/// The entries of a bundle.
+/// The entries of the bundle at `path`.
 ///
 /// # Errors
-/// When the bundle is cut, or holds more than 256 entries.
-pub fn read_entry_bundle(mut bundle: &[u8]) -> Result<Vec<&[u8]>, BadTile> {
+/// When the bytes are not as many entries as the path says.
+pub fn read_entry_bundle<'a>(
+    path: &TilePath,
+    mut bytes: &'a [u8],
+) -> Result<Vec<&'a [u8]>, BadTile> {
+    let bad = || BadTile::Bundle { path: *path };
     let mut entries = Vec::new();
-    while !bundle.is_empty() {
-        let (length, rest) = bundle.split_first_chunk::<2>().ok_or(BadTile::Bundle)?;
+    for _ in 0..path.width {
+        let (length, rest) = bytes.split_first_chunk().ok_or_else(bad)?;
         let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, rest) = rest.split_at_checked(length).ok_or(BadTile::Bundle)?;
+        let (entry, rest) = rest.split_at_checked(length).ok_or_else(bad)?;
         entries.push(entry);
-        bundle = rest;
-        if entries.len() > WIDTH as usize {
-            return Err(BadTile::Bundle);
-        }
+        bytes = rest;
     }
-    Ok(entries)
+    if bytes.is_empty() { Ok(entries) } else { Err(bad()) }
 }

@@ -193,6 +193,8 @@ pub fn return_to_signer<V: StateView>(
     tx.need_free(unit, &state)?;
     state.spent = Some(Spent { basis: state.basis, holder: signer.clone(), at: tx.time() });
     state.basis = tx.id();
+    // An offer that ran out is gone for good.
+    state.custody = Custody::Held(signer.clone());
     state.booking = None;
     tx.put_and_record(unit, state)
 }

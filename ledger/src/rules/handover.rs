@@ -60,7 +60,11 @@ pub fn handover<V: StateView>(
         return take_over(tx, unit, state, &acceptance);
     }
     let basis = offer.event().basis.ok_or(Rejection::BasisMissing)?;
-    if let Custody::Closed { .. } = state.custody {
+    // What ended, by itself or with what it is in, stays ended; what is contested waits for its end.
+    if let Custody::Closed { .. } = tx.custody(unit, &state) {
+        return tx.record(unit);
+    }
+    if let Custody::Contested { .. } = state.custody {
         return tx.record(unit);
     }
     if basis == state.basis {
@@ -87,12 +91,8 @@ fn on_current_basis<V: StateView>(
             signer: giver.clone(),
         });
     }
-    match state.custody_at(tx.time()) {
-        Custody::Offered { offer, .. } => {
-            return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
-        }
-        Custody::Contested { .. } => return tx.record(unit),
-        Custody::Held(_) | Custody::Closed { .. } => {}
+    if let Custody::Offered { offer, .. } = state.custody_at(tx.time()) {
+        return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
     }
     // Put into a container or stopped since the two made it: both stories stay visible.
     if state.inside.is_some() || !state.holds.is_empty() {
@@ -135,10 +135,8 @@ fn contest<V: StateView>(
         contain::leave(tx, unit, basis)?;
     }
     let mut state = tx.unit(unit)?;
-    if !matches!(state.custody, Custody::Contested { .. }) {
-        state.custody = Custody::Contested { holder, claimant: claimant.clone() };
-        tx.put(unit, state);
-    }
+    state.custody = Custody::Contested { holder, claimant: claimant.clone() };
+    tx.put(unit, state);
     Ok(())
 }
 

@@ -180,11 +180,12 @@ impl Model {
         let signer = event.signer.party().clone();
         let now = self.now;
         match &event.action {
-            Action::Book { receiver, factors, .. } => {
+            Action::Book { receiver, window, factors } => {
                 need(self.units[unit].owner == signer, "not the owner")?;
                 need(self.is_held_by(unit, &signer), "not held by the owner")?;
                 need(self.is_member(receiver), "no member")?;
-                let booking = Booking { receiver: receiver.clone(), factors: *factors };
+                let booking =
+                    Booking { receiver: receiver.clone(), window: *window, factors: *factors };
                 self.units.get_mut(unit).unwrap().booking = Some(booking);
             }
             Action::Offer { to, until, .. } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use consign_ledger::apply::{BlockContext, Executor};
 use consign_ledger::door::{Door, Refusal};
 use consign_ledger::errors::Rejection;
-use consign_ledger::unit::UnitState;
+use consign_ledger::unit::{Counters, UnitState};
 use consign_types::block::{Epoch, Height, LeafIndex};
 use consign_types::event::Verified;
 use consign_types::unit::UnitId;
@@ -36,6 +36,8 @@ pub struct Block {
     /// What the ledger's entries say after it, and what the model does.
     pub ledger: States,
     pub model: States,
+    /// Counters of every unit, recounted by the model.
+    pub recount: BTreeMap<UnitId, Counters>,
 }
 
 /// A whole run.
@@ -111,7 +113,9 @@ impl Run {
         let outcome = executor.finish();
         self.entries.absorb(&outcome);
         let (ledger, model) = (self.entries.units(), self.model.all_expected());
-        self.blocks.push(Block { context, attempts, events: accepted, ledger, model });
+        let recount = self.model.units.keys().map(|u| (u.clone(), self.model.recount(u)));
+        let recount = recount.collect();
+        self.blocks.push(Block { context, attempts, events: accepted, ledger, model, recount });
     }
 
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {

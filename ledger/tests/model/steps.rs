@@ -25,28 +25,28 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
 const WEIGHTS: [(Kind, usize); 27] = [
-    (Kind::Register, 8),
+    (Kind::Register, 14),
     (Kind::Book, 3),
-    (Kind::Offer, 10),
-    (Kind::Accept, 12),
+    (Kind::Offer, 7),
+    (Kind::Accept, 8),
     (Kind::Refuse, 2),
     (Kind::Cancel, 2),
-    (Kind::Handover, 12),
-    (Kind::Aggregate, 18),
-    (Kind::Disaggregate, 10),
+    (Kind::Handover, 5),
+    (Kind::Aggregate, 24),
+    (Kind::Disaggregate, 7),
     (Kind::Load, 3),
     (Kind::Unload, 3),
-    (Kind::Depart, 4),
-    (Kind::Arrive, 5),
+    (Kind::Depart, 2),
+    (Kind::Arrive, 8),
     (Kind::Observe, 2),
-    (Kind::SealApply, 6),
+    (Kind::SealApply, 7),
     (Kind::SealVerify, 3),
-    (Kind::SealBreak, 5),
+    (Kind::SealBreak, 6),
     (Kind::Readings, 4),
     (Kind::Excursion, 6),
     (Kind::CloseExcursion, 4),
-    (Kind::Hold, 5),
-    (Kind::Release, 6),
+    (Kind::Hold, 4),
+    (Kind::Release, 8),
     (Kind::Exception, 4),
     (Kind::Attempt, 1),
     (Kind::Deliver, 1),
@@ -130,11 +130,12 @@ impl Choice<'_> {
         if from.is_empty() { None } else { Some(from[self.roll(salt, from.len())].clone()) }
     }
 
-    /// A unit for which the rule holds; any unit in a flawed step, or where there is none.
+    /// A unit for which the rule holds; any unit in a flawed step, and sometimes where there is none.
     fn fitting(&self, fits: impl Fn(&UnitId) -> bool) -> Option<UnitId> {
         let all: Vec<UnitId> = self.model.units.keys().cloned().collect();
         let good: Vec<UnitId> = all.iter().filter(|unit| fits(unit)).cloned().collect();
-        if self.is_flawed() || good.is_empty() { self.one(1, &all) } else { self.one(1, &good) }
+        let any = self.is_flawed() || (good.is_empty() && self.step.flaw % 8 == 3);
+        self.one(1, if any { &all } else { &good })
     }
 
     fn any_party(&self, salt: u64) -> PartyId {
@@ -293,7 +294,7 @@ impl Choice<'_> {
         };
         let owner = if self.roll(14, 4) > 0 { party("forwarder") } else { self.any_party(15) };
         let mut event = self.make(self.device(&owner, 2), &unit, Action::Register);
-        event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 5) as u32 / 4));
+        event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 10) as u32 / 9));
         Some(sign(event))
     }
 
@@ -320,7 +321,7 @@ impl Choice<'_> {
     }
 
     fn offer_action(&self, to: PartyId) -> Action {
-        let after = [0, 1500, HOUR_MS, 40 * HOUR_MS, 400 * HOUR_MS][self.roll(18, 5)];
+        let after = [0, HOUR_MS, 40 * HOUR_MS, 400 * HOUR_MS, 400 * HOUR_MS][self.roll(18, 5)];
         Action::Offer { to, until: self.model.now.plus(after), terms: Digest::ZERO }
     }
 
@@ -389,14 +390,14 @@ impl Choice<'_> {
     /// Made by two devices without a network: on the present basis, the one before, or an older one; or
     /// the acceptance of an offer that is open on the log.
     fn handover(&self) -> Option<Verified> {
-        let unit = self.fitting(|unit| match self.roll(20, 4) {
+        let unit = self.fitting(|unit| match self.roll(20, 8) {
             0 => !self.model.is_free(unit),
             1 => self.model.units[unit].titles.len() > 1,
-            2 => self.open_offer(unit).is_some() && self.model.is_free(unit),
+            2 | 3 => self.open_offer(unit).is_some() && self.model.is_free(unit),
             _ => self.is_movable(unit),
         })?;
         let titles = &self.model.units[&unit].titles;
-        let back = match self.roll(20, 4) {
+        let back = match self.roll(20, 8) {
             1 => 1 + self.roll(21, 2),
             _ => usize::from(self.step.flaw.is_multiple_of(11)),
         };
@@ -439,29 +440,33 @@ impl Choice<'_> {
             self.is_held(unit)
                 && all.all(|u| !self.is_sealed(&u) && self.model.units[&u].holds.is_empty())
         };
-        let mut parents: Vec<UnitId> =
-            self.model.units.keys().filter(|unit| opens(unit)).cloned().collect();
-        // Every other time into the deepest, so that the bound on the depth is met.
-        parents.sort_by_key(|unit| self.model.around(unit).len());
-        let deepest = parents.last().cloned().filter(|_| self.roll(27, 2) == 0);
+        let fits = |parent: &UnitId, child: &UnitId| {
+            let root = self.model.root(parent);
+            self.is_held(child)
+                && self.model.is_free(child)
+                && *child != root
+                && self.model.in_hand(child) == self.model.in_hand(parent)
+                && self.model.units[child].journey == self.model.units[&root].journey
+        };
+        let all: Vec<UnitId> = self.model.units.keys().cloned().collect();
+        let useful = |parent: &UnitId| opens(parent) && all.iter().any(|child| fits(parent, child));
+        // Mostly into the deepest, so that the bound on the depth is met.
+        let deepest = all.iter().filter(|parent| useful(parent));
+        let deepest = deepest.max_by_key(|parent| self.model.around(parent).len());
         let parent = match deepest {
-            Some(parent) if !self.is_flawed() => parent,
-            _ => self.fitting(|unit| opens(unit))?,
+            Some(parent) if !self.is_flawed() && self.roll(27, 4) > 0 => parent.clone(),
+            _ => self.fitting(useful)?,
         };
-        let (signer, root) = (self.model.in_hand(&parent), self.model.root(&parent));
-        let fits = |unit: &UnitId| {
-            self.is_flawed()
-                || (self.model.custody(unit) == Custody::Held(signer.clone())
-                    && self.model.is_free(unit)
-                    && *unit != root)
-        };
-        let all: Vec<UnitId> = self.model.units.keys().filter(|u| fits(u)).cloned().collect();
+        let heeds = !self.is_flawed();
+        let all: Vec<UnitId> =
+            all.into_iter().filter(|child| !heeds || fits(&parent, child)).collect();
         let from = self.roll(28, all.len().max(1));
         let children: Vec<UnitId> =
             all.into_iter().skip(from).take(1 + self.roll(29, 4) / 3).collect();
         if children.is_empty() {
             return None;
         }
+        let signer = self.model.in_hand(&parent);
         self.by(&signer, &parent, Action::Aggregate { children })
     }
 
@@ -505,7 +510,7 @@ impl Choice<'_> {
         };
         let device = self.device(&self.model.in_hand(&unit), 2);
         let mut event = self.make(device, &unit, action);
-        event.place = (self.roll(16, 12) > 0).then(|| place(self.roll(17, 4) as u32 / 3));
+        event.place = (self.roll(16, 12) > 0).then(|| place(self.roll(17, 8) as u32 / 7));
         Some(sign(event))
     }
 

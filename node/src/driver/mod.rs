@@ -25,7 +25,7 @@ use self::files::{LogFile, SignStateFile};
 use crate::clock;
 use crate::executor::Job;
 use crate::metrics::Metrics;
-use crate::net::{Class, NetHandle};
+use crate::p2p::{Class, NetHandle};
 use crate::store::Fault;
 
 /// What the loop waits for.

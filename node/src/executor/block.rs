@@ -118,8 +118,18 @@ pub fn execute(
     Ok(Ok(executed))
 }
 
-/// Builds a block on `tip` from `candidates`, in their order. What a rule forbids for good comes back
-/// beside it.
+/// A block that was built, and what it could not take.
+#[derive(Debug)]
+pub struct Built {
+    /// The block.
+    pub executed: Executed,
+    /// Events that a rule forbids for good.
+    pub refused: Vec<(EventId, Rejection)>,
+    /// Events that may fit later.
+    pub waiting: Vec<EventId>,
+}
+
+/// Builds a block on `tip` from `candidates`, in their order.
 ///
 /// # Errors
 /// When this node's store fails.
@@ -128,10 +138,10 @@ pub fn build(
     tip: &Tip,
     time: Millis,
     candidates: Vec<Arc<Verified>>,
-) -> Result<(Executed, Vec<(EventId, Rejection)>), Fault> {
+) -> Result<Built, Fault> {
     let mut rules = Rules::new(committed, context(committed, tip, time));
-    let (mut events, mut refused, mut bytes) =
-        (Vec::with_capacity(candidates.len()), Vec::new(), 0);
+    let mut events = Vec::with_capacity(candidates.len());
+    let (mut refused, mut waiting, mut bytes) = (Vec::new(), Vec::new(), 0);
     for event in candidates {
         let length = event.signed().bytes().len();
         if bytes + length > BLOCK_BYTES_MAX || events.len() == BLOCK_EVENTS_MAX {
@@ -142,13 +152,16 @@ pub fn build(
                 bytes += length;
                 events.push(event);
             }
-            // The block is full for this event, or it refers to one that is behind it: it stays.
-            Err(rejection) if rejection.retryable() => {}
+            Err(Rejection::BlockFull) => break,
+            // It refers to one that is behind it, or not here yet: it stays for a while.
+            Err(rejection) if rejection.retryable() => {
+                waiting.push(event.signed().id());
+            }
             Err(rejection) => refused.push((event.signed().id(), rejection)),
         }
     }
     let executed = close(committed, tip, time, rules.finish(), events)?;
-    Ok((executed, refused))
+    Ok(Built { executed, refused, waiting })
 }
 
 /// The block that comes on `tip`.

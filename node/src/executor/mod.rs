@@ -29,7 +29,7 @@ use crate::cosign::Cosigner;
 use crate::driver;
 use crate::gather::{Bodies, Gathered, Gatherer};
 use crate::metrics::Metrics;
-use crate::net::{Class, NetHandle};
+use crate::p2p::{Class, NetHandle};
 use crate::pool::{Pool, Relay};
 use crate::state::Committed;
 use crate::store::Fault;
@@ -172,9 +172,13 @@ impl Executor {
         let candidates =
             if record_only { Vec::new() } else { self.pool.oldest(block::CANDIDATES_MAX) };
         let time = Millis(clock::now().0.max(tip.record.time.0 + 1));
-        let (executed, refused) = block::build(&self.committed, &tip, time, candidates)?;
+        let block::Built { executed, refused, waiting } =
+            block::build(&self.committed, &tip, time, candidates)?;
         if !refused.is_empty() {
             self.pool.evict(refused);
+        }
+        if !waiting.is_empty() {
+            self.pool.set_aside(waiting);
         }
         if executed.events.is_empty() && !record_only {
             return Ok(None);

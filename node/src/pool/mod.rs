@@ -82,16 +82,23 @@ pub struct Pool {
 
 struct Inner {
     /// By order of arrival.
-    events: BTreeMap<u64, Arc<Verified>>,
+    events: BTreeMap<u64, Pooled>,
     by_leaf: HashMap<LeafHash, u64>,
     by_id: HashMap<EventId, u64>,
     bytes: usize,
     next: u64,
     door: Door,
+    /// Whether events were committed that the door never saw.
+    door_is_stale: bool,
     parked: Vec<Parked>,
     refusals: LruCache<EventId, Refused>,
     /// The last height seen with events here, and since when.
     advanced: (Height, Instant),
+}
+
+struct Pooled {
+    event: Arc<Verified>,
+    since: Instant,
 }
 
 struct Parked {
@@ -116,6 +123,7 @@ impl Pool {
             bytes: 0,
             next: 0,
             door: Door::new(committed.context()),
+            door_is_stale: false,
             parked: Vec::new(),
             refusals: LruCache::new(capacity),
             advanced: (Height(0), Instant::now()),
@@ -166,7 +174,11 @@ impl Pool {
     /// An event of the pool, and its place in order of arrival.
     pub fn get(&self, id: &EventId) -> Option<Arc<Verified>> {
         let inner = self.lock();
-        inner.by_id.get(id).and_then(|at| inner.events.get(at)).cloned()
+        inner
+            .by_id
+            .get(id)
+            .and_then(|at| inner.events.get(at))
+            .map(|pooled| Arc::clone(&pooled.event))
     }
 
     /// Whether an event is here, or waits here for what it refers to.
@@ -198,15 +210,15 @@ impl Pool {
     pub fn take_known(&self, names: &[LeafHash], found: &mut HashMap<LeafHash, Arc<Verified>>) {
         let inner = self.lock();
         for name in names {
-            if let Some(event) = inner.by_leaf.get(name).and_then(|at| inner.events.get(at)) {
-                found.entry(*name).or_insert_with(|| Arc::clone(event));
+            if let Some(pooled) = inner.by_leaf.get(name).and_then(|at| inner.events.get(at)) {
+                found.entry(*name).or_insert_with(|| Arc::clone(&pooled.event));
             }
         }
     }
 
     /// The oldest events, at most `max`.
     pub fn oldest(&self, max: usize) -> Vec<Arc<Verified>> {
-        self.lock().events.values().take(max).cloned().collect()
+        self.lock().events.values().take(max).map(|pooled| Arc::clone(&pooled.event)).collect()
     }
 
     /// Events and bytes that are here.
@@ -223,6 +235,18 @@ impl Pool {
             let refusal = Refused::Rule { rejection, rests_on_pooled: false };
             self.remember(&mut inner, id, refusal);
         }
+        inner.door_is_stale = true;
+        self.after_change(inner);
+    }
+
+    /// Events that a block could not take yet wait aside, so that they neither hold up what comes behind
+    /// them nor pass for work; each block is a new chance, for as long as an event may wait.
+    pub fn set_aside(&self, waiting: Vec<EventId>) {
+        let mut inner = self.lock();
+        for id in waiting {
+            inner.park_pooled(&id);
+        }
+        inner.door_is_stale = true;
         self.after_change(inner);
     }
 
@@ -266,17 +290,20 @@ impl Pool {
     }
 
     fn check(&self, event: SignedEvent) -> Result<Waiting, Admission> {
-        let copy = event.clone();
+        let signer = &event.event().signer;
+        // Its enrolment may be on the way; a signature that does not hold never mends.
+        if self.key_of(signer, &event.key_id()).is_none() {
+            return Ok(Waiting::Unverified(Box::new(event)));
+        }
         match event.verify(&mut |signer, id| self.key_of(signer, id)) {
             Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
-            // Its enrolment may be on the way; a signature that does not hold never mends.
-            Err(NotVerified::UnknownKey(_)) => Ok(Waiting::Unverified(Box::new(copy))),
-            Err(why) => Err(self.refuse_unsafe(copy.id(), Refused::NotVerified(why))),
+            Err(why) => Err(self.refuse_unsafe(why)),
         }
     }
 
-    /// A refusal whose id anybody could have made is answered, not remembered under that id.
-    fn refuse_unsafe(&self, _id: EventId, why: Refused) -> Admission {
+    /// A refusal that names an id which anybody could have made is answered, not remembered under it.
+    fn refuse_unsafe(&self, why: NotVerified) -> Admission {
+        let why = Refused::NotVerified(why);
         self.metrics.events_refused.get_or_create(&[("code", why.code().to_owned())]).inc();
         Admission::Refused(why)
     }
@@ -298,7 +325,13 @@ impl Pool {
         if inner.events.len() >= POOL_EVENTS_MAX || inner.bytes + bytes > POOL_BYTES_MAX {
             return Admission::Refused(Refused::Full);
         }
-        match inner.door.admit(&*self.committed, &verified) {
+        let mut answer = inner.door.admit(&*self.committed, &verified);
+        if matches!(answer, Err(Refusal::Rule { rests_on_pooled: true, .. })) && inner.door_is_stale
+        {
+            self.rebuild_door(inner);
+            answer = inner.door.admit(&*self.committed, &verified);
+        }
+        match answer {
             Ok(()) => {
                 inner.insert(verified);
                 Admission::Accepted
@@ -359,22 +392,32 @@ impl Pool {
         }
     }
 
+    /// After a block. What the door knows of pooled events that were committed still holds; of events
+    /// that others pooled it knows nothing, and is rebuilt when that first matters.
     fn rebase(&self, inner: &mut Inner, foreign: bool) {
-        // Where every committed event came out of this pool, what the door knows of them holds.
-        if !foreign && !inner.events.is_empty() && inner.door.age() < 64 {
+        const AGE_MAX: u32 = 64;
+        inner.door_is_stale |= foreign;
+        if inner.events.is_empty() || inner.door.age() >= AGE_MAX {
+            self.rebuild_door(inner);
+        } else {
             inner.door.committed(self.committed.context());
-            return;
         }
+    }
+
+    fn rebuild_door(&self, inner: &mut Inner) {
         inner.door = Door::new(self.committed.context());
-        let events: Vec<_> = inner.events.values().cloned().collect();
+        inner.door_is_stale = false;
+        let events: Vec<_> = inner.events.values().map(|p| Arc::clone(&p.event)).collect();
         for event in events {
-            if let Err(Refusal::Rule { rejection, rests_on_pooled: false }) =
-                inner.door.admit(&*self.committed, &event)
-            {
-                let id = event.signed().id();
-                inner.remove(&id);
-                let refusal = Refused::Rule { rejection, rests_on_pooled: false };
-                self.remember(inner, id, refusal);
+            let id = event.signed().id();
+            match inner.door.admit(&*self.committed, &event) {
+                Ok(()) | Err(Refusal::Rule { rests_on_pooled: true, .. }) => {}
+                Err(Refusal::UnknownReference(_)) => inner.park_pooled(&id),
+                Err(Refusal::Rule { rejection, rests_on_pooled: false }) => {
+                    inner.remove(&id);
+                    let refusal = Refused::Rule { rejection, rests_on_pooled: false };
+                    self.remember(inner, id, refusal);
+                }
             }
         }
     }
@@ -410,11 +453,22 @@ impl Inner {
         if self.events.is_empty() {
             self.advanced.1 = Instant::now();
         }
-        self.events.insert(at, event);
+        self.events.insert(at, Pooled { event, since: Instant::now() });
+    }
+
+    /// Moves a pooled event aside; it may wait as long as if it had just come to wait.
+    fn park_pooled(&mut self, id: &EventId) {
+        let pooled = self.by_id.get(id).and_then(|at| self.events.get(at));
+        let Some((event, since)) = pooled.map(|p| (Arc::clone(&p.event), p.since)) else { return };
+        self.remove(id);
+        let until = since + Duration::from_millis(POOL_ORPHAN_MS);
+        self.parked.push(Parked { event: Waiting::Verified(event), until });
     }
 
     fn remove(&mut self, id: &EventId) -> bool {
-        let Some(event) = self.by_id.remove(id).and_then(|at| self.events.remove(&at)) else {
+        let Some(Pooled { event, .. }) =
+            self.by_id.remove(id).and_then(|at| self.events.remove(&at))
+        else {
             return false;
         };
         self.by_leaf.remove(&event.signed().leaf_hash());

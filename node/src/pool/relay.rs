@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use consign_types::codec::Canonical as _;
 
-use crate::net::{Class, NetHandle};
+use crate::p2p::{Class, NetHandle};
 use crate::wire::{POOL_BATCH_BYTES_MAX, POOL_BATCH_EVENTS_MAX, PoolMessage};
 
 /// Events that wait to be passed on.

@@ -48,12 +48,18 @@ pub struct Serving {
     parts: Parts,
     engine: Arc<Mutex<Option<EngineStatus>>>,
     party: PartyId,
+    last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
 }
 
 impl Serving {
     /// The door of this node.
     pub fn new(parts: &Parts, engine: Arc<Mutex<Option<EngineStatus>>>, config: &Config) -> Self {
-        Self { parts: parts.clone(), engine, party: config.party.clone() }
+        Self {
+            parts: parts.clone(),
+            engine,
+            party: config.party.clone(),
+            last_block: Arc::default(),
+        }
     }
 
     /// Serves until `stop` is done.
@@ -138,8 +144,21 @@ impl Serving {
         EventStatus::Committed { height, index, record_time }
     }
 
-    /// The block whose leaves include `index`: found by bisection, blocks do not overlap.
+    /// The block whose leaves include `index`. Neighbours are asked for together, so the last answer is
+    /// tried first.
     fn block_of(&self, index: LeafIndex) -> (Height, StoredBlock) {
+        let holds = |block: &StoredBlock| (block.first.0..block.size.0).contains(&index.0);
+        let mut last = self.last_block.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((height, block)) = last.as_ref().filter(|(_, block)| holds(block)) {
+            return (*height, block.clone());
+        }
+        let found = self.bisect(index);
+        *last = Some(found.clone());
+        found
+    }
+
+    /// Blocks lie one behind the other.
+    fn bisect(&self, index: LeafIndex) -> (Height, StoredBlock) {
         let store = self.parts.committed.store();
         let (mut low, mut high) = (0, self.parts.committed.tip().height().0);
         while low < high {

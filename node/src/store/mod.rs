@@ -110,6 +110,8 @@ impl Store {
         options.set_paranoid_checks(true);
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_total_wal_size(256 << 20);
+        // All column families together; each alone could take twice its own buffer.
+        options.set_db_write_buffer_size(128 << 20);
         options.set_keep_log_file_num(4);
         options.set_max_background_jobs(2);
         options.set_max_open_files(512);

@@ -128,6 +128,11 @@ fn note() -> Note {
     note
 }
 
+/// What a cosigner signs (tlog-cosignature, "Format").
+fn cosigner_message(time_s: u64) -> String {
+    format!("cosignature/v1\ntime {time_s}\n{}", checkpoint().text())
+}
+
 fn receipt() -> Receipt {
     let [document, genesis_record, _, record] = leaves();
     Receipt {
@@ -189,7 +194,10 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
         ("block.md", "block-id", hex(block.as_bytes())),
         ("certificate.md", "sign-bytes", Example::Hex(sign_bytes)),
         ("certificate.md", "certificate", Example::Hex(certificate().to_bytes())),
+        ("log.md", "tile", Example::Hex(leaves().iter().flat_map(|leaf| leaf.0).collect())),
+        ("log.md", "root", hex(checkpoint().root.as_bytes())),
         ("checkpoint.md", "note", Example::Text(note().to_string())),
+        ("checkpoint.md", "message", Example::Text(cosigner_message(1_700_000_201))),
         ("receipt.md", "receipt", Example::Text(receipt().text())),
         ("trust.md", "trust", Example::Text(trust().to_json())),
         ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
@@ -244,6 +252,11 @@ fn the_examples_hold_together() {
     assert_eq!(Genesis::from_bytes(&genesis().to_bytes()), Ok(genesis()));
     assert_eq!(SignedEvent::decode(offer().bytes()), Ok(offer()));
     assert!(offer().check_with(&key("forwarder.dock1").public()).is_ok());
+
+    let airline = key("airline cosigner");
+    let cosignature = checkpoint().cosign(&airline, 1_700_000_201).signature;
+    let message = cosigner_message(1_700_000_201);
+    assert!(airline.public().verify(message.as_bytes(), &cosignature).is_ok());
 
     let (origin, set) = (genesis().origin().to_owned(), genesis().validators().clone());
     let proven = checkpoint::verify(&note(), &origin, &set).unwrap();

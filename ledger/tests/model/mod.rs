@@ -17,7 +17,7 @@ use consign_ledger::unit::{
 };
 use consign_types::block::LeafIndex;
 use consign_types::digest::{Digest, EventId, NetworkId};
-use consign_types::event::{KindSet, Label};
+use consign_types::event::{KindSet, Label, SignedEvent};
 use consign_types::key::PublicKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
@@ -102,6 +102,8 @@ pub struct Model {
     pub seals: Vec<Label>,
     pub happenings: Vec<Happening>,
     pub stays: Vec<Stay>,
+    /// Offers that came on the log by themselves.
+    pub offers: Vec<SignedEvent>,
     tick: u64,
 }
 
@@ -118,6 +120,7 @@ impl Model {
             seals: Vec::new(),
             happenings: Vec::new(),
             stays: Vec::new(),
+            offers: Vec::new(),
             tick: 0,
         };
         for name in support::PARTIES {

@@ -83,6 +83,9 @@ impl Model {
             | Action::Return { .. } => self.move_custody(event, unit, id)?,
             _ => self.condition(event, unit, id)?,
         }
+        if let Action::Offer { .. } = event.action {
+            self.offers.push(verified.signed().clone());
+        }
         self.record(unit, id, leaf);
         Ok(())
     }

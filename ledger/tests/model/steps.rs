@@ -396,6 +396,11 @@ impl Choice<'_> {
             2 | 3 => self.open_offer(unit).is_some() && self.model.is_free(unit),
             _ => self.is_movable(unit),
         })?;
+        if let (2 | 3, Some((_, to, offer))) = (self.roll(20, 8), self.open_offer(&unit)) {
+            let offer = self.model.offers.iter().find(|signed| signed.id() == offer)?.clone();
+            let acceptance = self.acceptance(&unit, offer.id());
+            return self.carry(&unit, offer, &to, acceptance);
+        }
         let titles = &self.model.units[&unit].titles;
         let back = match self.roll(20, 8) {
             1 => 1 + self.roll(21, 2),

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+pub mod scene;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,0 +1,313 @@
+//! Handovers made without a network: on the present basis, on one spent before, on older ones.
+
+use consign_ledger::errors::Rejection;
+use consign_types::event::{Action, Event, Verified};
+
+use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, accept, into, out_of, seals};
+use crate::support::{Desk, party, sign};
+use crate::{Case, contested, delivered, held, not_custodian, refused};
+use consign_types::limits::CONTEST_WINDOW_MS;
+
+const GIVER: &str = "forwarder.dock2";
+const TAKER: &str = "handler.dock2";
+
+/// The forwarder gave the unit to the airline online, and to the handler on the same basis offline; the
+/// latter comes this long after the former.
+fn on_spent_basis(desk: &mut Desk, after_ms: u64) -> Verified {
+    let (unit, basis) = desk.handed_over("A");
+    desk.time = desk.time.plus(after_ms);
+    desk.offline(GIVER, TAKER, &unit, basis)
+}
+
+/// A handover event around an offer that is on the log already.
+fn around_open_offer(desk: &Desk, offer: Event) -> Verified {
+    desk.carried("airline.dock2", offer, accept)
+}
+
+fn refused_handover(why: &str) -> crate::Expected {
+    refused(Rejection::HandoverMismatch { why: why.to_string() })
+}
+
+pub(super) const HANDOVERS: &[Case] = &[
+    ("on the present basis custody moves", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), held("handler"))
+    }),
+    ("anyone enrolled may bring it", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let inner = desk.offline(GIVER, TAKER, &unit, basis).event().action.clone();
+        (desk.say("customs.dock1", &unit, inner), held("handler"))
+    }),
+    ("after an offer that ran out custody moves", |desk| {
+        let (unit, _) = desk.offered("A");
+        desk.time = desk.time.plus(DAY_MS + 1);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), held("handler"))
+    }),
+    ("an offer that is open on the log is simply accepted", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "airline");
+        desk.submit(offer.clone()).unwrap();
+        (around_open_offer(desk, offer), held("airline"))
+    }),
+    ("but not while the unit is on hold", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "airline");
+        desk.submit(offer.clone()).unwrap();
+        desk.put("customs.dock1", &unit, HOLD);
+        (around_open_offer(desk, offer), refused(Rejection::OnHold { unit }))
+    }),
+    ("an offer that was cancelled used its number", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "airline");
+        let id = desk.submit(offer.clone()).unwrap();
+        desk.put("forwarder.dock1", &unit, Action::Cancel { offer: id });
+        let (signer, sequence) = (offer.signer.clone(), offer.sequence);
+        let event = around_open_offer(desk, offer);
+        (event, refused(Rejection::SequenceUsed { signer, sequence }))
+    }),
+    ("an acceptance that was applied is a duplicate", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "airline");
+        let id = desk.submit(offer.clone()).unwrap();
+        let acceptance = desk.draft("airline.dock2", &unit, accept(id));
+        desk.submit(acceptance.clone()).unwrap();
+        let (offer, acceptance) = (sign(offer).into_signed(), sign(acceptance).into_signed());
+        let (signer, sequence) = (offer.event().signer.clone(), offer.event().sequence);
+        let action = Action::Handover { offer: offer.into(), acceptance: acceptance.into() };
+        let event = desk.say("customs.dock1", &unit, action);
+        (event, refused(Rejection::SequenceUsed { signer, sequence }))
+    }),
+    ("so is a handover that is brought twice", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let first = desk.offline(GIVER, TAKER, &unit, basis);
+        let (offer, _) = first.inner().unwrap();
+        desk.submit_verified(&first).unwrap();
+        let event = desk.say("customs.dock1", &unit, first.event().action.clone());
+        let (signer, sequence) = (offer.event().signer.clone(), offer.event().sequence);
+        (event, refused(Rejection::SequenceUsed { signer, sequence }))
+    }),
+    ("while another offer is open it is refused", |desk| {
+        let (unit, open) = desk.offered("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::OfferOpen { unit, offer: open }))
+    }),
+    ("what something on hold is in does not move", |desk| {
+        let (inner, unit) = desk.nested("A", "B");
+        desk.put("customs.dock1", &inner, HOLD);
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::BlockedInside { unit }))
+    }),
+    ("seals that differ are refused", |desk| {
+        let unit = desk.held("A");
+        desk.put("forwarder.dock1", &unit, seals(&["S1"]));
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), refused(Rejection::SealsDiffer { unit }))
+    }),
+    ("past its time it is refused", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        let (offer, until) = (event.inner().unwrap().0.signed().id(), desk.time.plus(DAY_MS));
+        desk.time = until.plus(1);
+        (event, refused(Rejection::OfferExpired { offer, until }))
+    }),
+    ("who did not hold by the present basis does not give", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline("airline.dock1", TAKER, &unit, basis);
+        (event, not_custodian(&unit, "forwarder", "airline"))
+    }),
+    ("on a basis spent a moment ago custody is contested", |desk| {
+        (on_spent_basis(desk, 0), contested("airline", "handler"))
+    }),
+    ("on a basis spent seven days ago as well", |desk| {
+        (on_spent_basis(desk, CONTEST_WINDOW_MS), contested("airline", "handler"))
+    }),
+    ("on one spent before that it is a record", |desk| {
+        (on_spent_basis(desk, CONTEST_WINDOW_MS + 1), held("airline"))
+    }),
+    ("on the basis before the one before it is a record", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        let offer = desk.submit(desk.offer("airline.dock1", &unit, "customs")).unwrap();
+        desk.put("customs.dock1", &unit, accept(offer));
+        (desk.offline(GIVER, TAKER, &unit, basis), held("customs"))
+    }),
+    ("on a basis that nobody knows it is a record", |desk| {
+        let unit = desk.held("A");
+        (desk.offline(GIVER, TAKER, &unit, NOBODY), held("forwarder"))
+    }),
+    ("by who did not hold on the spent basis it is a record", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        (desk.offline("customs.dock1", TAKER, &unit, basis), held("airline"))
+    }),
+    ("of a unit put into another since then it is contested", |desk| {
+        let (unit, _) = desk.nested("A", "B");
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("whoever holds the outermost unit is the one who is contested", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
+        desk.put("airline.dock1", &outer, accept(offer));
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("airline", "handler"))
+    }),
+    ("even out of a sealed unit", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        desk.put("forwarder.dock1", &outer, seals(&["S1"]));
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("of a unit put on hold since then it is contested", |desk| {
+        let unit = desk.held("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("on the basis from before it was taken out of another it is contested", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        let basis = desk.unit(&unit).basis;
+        desk.put("forwarder.dock1", &outer, out_of(&[&unit]));
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("a contested unit stays as it is, and the story is on record", |desk| {
+        let unit = desk.contested("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline(GIVER, "airline.dock1", &unit, basis);
+        (event, contested("forwarder", "handler"))
+    }),
+    ("also where another than the giver holds it", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
+        desk.put("airline.dock1", &outer, accept(offer));
+        let basis = desk.unit(&unit).basis;
+        let first = desk.offline(GIVER, TAKER, &unit, basis);
+        desk.submit_verified(&first).unwrap();
+        let second = desk.offline(GIVER, "customs.dock1", &unit, basis);
+        (second, contested("airline", "handler"))
+    }),
+    ("a closed unit stays closed, and the story is on record", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        desk.put("forwarder.dock1", &unit, DELIVER);
+        let end = delivered("forwarder", desk);
+        (event, end)
+    }),
+    ("so does a unit in one that was closed", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        desk.put("forwarder.dock1", &outer, DELIVER);
+        let basis = desk.unit(&unit).basis;
+        // Its own entry is as it was; the outermost one says that it is closed.
+        (desk.offline(GIVER, TAKER, &unit, basis), held("forwarder"))
+    }),
+    ("an unknown unit is not handed over", |desk| {
+        let (known, unknown) = (desk.held("A"), crate::support::unit("B"));
+        let mut offer = desk.offer(GIVER, &known, "handler");
+        offer.subject = consign_types::event::Subject::Unit(unknown.clone());
+        (desk.carried(TAKER, offer, accept), refused(Rejection::UnknownUnit { unit: unknown }))
+    }),
+    ("the acceptance is of the offer beside it", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "handler");
+        let event = desk.carried(TAKER, offer, |_| accept(NOBODY));
+        (event, refused_handover("the acceptance is of another offer"))
+    }),
+    ("both are about the unit of the handover", |desk| {
+        let (unit, other) = (desk.held("A"), desk.held("B"));
+        let inner = desk.offline(GIVER, TAKER, &unit, desk.unit(&unit).basis);
+        let event = desk.say("customs.dock1", &other, inner.event().action.clone());
+        (event, refused_handover("they are about another unit"))
+    }),
+    ("the taker is the one who was offered", |desk| {
+        let unit = desk.held("A");
+        let offer = desk.offer(GIVER, &unit, "airline");
+        let (receiver, signer) = (party("airline"), party("handler"));
+        let event = desk.carried(TAKER, offer, accept);
+        (event, refused(Rejection::NotReceiver { receiver, signer }))
+    }),
+    ("nobody gives to itself", |desk| {
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline("forwarder.dock1", GIVER, &unit, basis);
+        (event, refused(Rejection::OfferToSelf))
+    }),
+    ("the inner offer names a basis", |desk| {
+        let unit = desk.held("A");
+        let offer = Event { basis: None, ..desk.offer(GIVER, &unit, "handler") };
+        (desk.carried(TAKER, offer, accept), refused(Rejection::BasisMissing))
+    }),
+    ("the inner messages are of enrolled devices", |desk| {
+        let unit = desk.held("A");
+        let event = desk.carried("handler.dock9", desk.offer(GIVER, &unit, "handler"), accept);
+        let inner = event.event().action.clone();
+        let signer = "handler.dock9".parse().unwrap();
+        let event = desk.say("customs.dock1", &unit, inner);
+        (event, refused(Rejection::UnknownDevice { signer }))
+    }),
+];
+
+/// The forwarder gives to the handler, the handler to the airline, the airline to customs, all without a
+/// network; the last taker brings all three. Each acceptance is the basis of the next offer.
+#[test]
+fn a_chain_of_handovers_commits_oldest_first() {
+    let mut desk = Desk::new();
+    let unit = desk.held("A");
+    let mut basis = desk.unit(&unit).basis;
+    let mut chain = Vec::new();
+    for (giver, taker) in [
+        ("forwarder.dock1", "handler.dock1"),
+        ("handler.dock2", "airline.dock1"),
+        ("airline.dock2", "customs.dock1"),
+    ] {
+        let handover = desk.offline(giver, taker, &unit, basis);
+        let (_, acceptance) = handover.inner().unwrap();
+        basis = acceptance.signed().id();
+        chain.push(handover);
+    }
+    desk.submit_block(&chain).unwrap();
+    let state = desk.unit(&unit);
+    assert_eq!(state.holder(), &party("customs"));
+    assert_eq!(state.basis, basis);
+    assert_eq!(state.spent.unwrap().holder, party("airline"));
+    assert_eq!(state.events, 4);
+}
+
+/// The same chain the other way round: what comes too early has no effect, and nothing comes to harm.
+#[test]
+fn a_chain_of_handovers_newest_first_moves_custody_once() {
+    let mut desk = Desk::new();
+    let unit = desk.held("A");
+    let basis = desk.unit(&unit).basis;
+    let first = desk.offline("forwarder.dock1", "handler.dock1", &unit, basis);
+    let between = first.inner().unwrap().1.signed().id();
+    let second = desk.offline("handler.dock2", "airline.dock1", &unit, between);
+    desk.submit_block(&[second, first]).unwrap();
+    assert_eq!(desk.unit(&unit).holder(), &party("handler"));
+}
+
+/// A disputed unit takes its contents along and leaves what it was in without a trace of being stopped.
+#[test]
+fn an_ejected_unit_takes_its_contents_along() {
+    let mut desk = Desk::new();
+    let (inner, middle) = desk.nested("A", "B");
+    let outer = desk.held("C");
+    desk.put("forwarder.dock1", &outer, into(&[&middle]));
+    desk.put("forwarder.dock1", &outer, seals(&["S1"]));
+    desk.put("customs.dock1", &inner, HOLD);
+    assert_eq!(desk.unit(&outer).blocked_inside, 1);
+    let basis = desk.unit(&middle).basis;
+    let handover = desk.offline(GIVER, TAKER, &middle, basis);
+    desk.submit_verified(&handover).unwrap();
+    assert_eq!(desk.unit(&middle).inside, None);
+    assert_eq!(desk.unit(&inner).inside.unwrap().parent, middle);
+    assert_eq!(desk.unit(&outer).blocked_inside, 0);
+    assert_eq!(desk.unit(&middle).blocked_inside, 1);
+    assert_eq!(desk.unit(&outer).children, [0; 6]);
+}

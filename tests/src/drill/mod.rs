@@ -1,0 +1,293 @@
+//! Drills: four real nodes on loopback, a steady stream of signed events, faults, and a check at the end
+//! that verifies every node's stored data from bytes alone.
+//!
+//! The rig polls for conditions with a deadline; it never waits for time to pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use consign_cli::devnet::devices::DeviceBook;
+use consign_cli::devnet::home::{Devnet, NodeHome};
+use consign_cli::devnet::process;
+use consign_cli::network::Ports;
+use consign_node::check::{self, Summary};
+use consign_node::config::Config;
+use consign_rpc::client::Client;
+use consign_rpc::params::Wait;
+use consign_rpc::views::EventStatus;
+use consign_types::digest::EventId;
+use consign_types::event::{Action, Event, Kind, SignedEvent, Subject};
+use consign_types::party::PartyId;
+use consign_types::time::Millis;
+
+/// How long a condition may take on a busy machine of two cores.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(50);
+const STOP: Duration = Duration::from_secs(20);
+const LABEL: &str = "drill";
+
+/// Four nodes under drill.
+pub struct Drill {
+    devnet: Devnet,
+    consignd: PathBuf,
+    /// As a device keeps them: until they are proven.
+    accepted: BTreeMap<EventId, Vec<u8>>,
+    proven: BTreeSet<EventId>,
+    /// Removed last.
+    _dir: tempfile::TempDir,
+}
+
+impl Drill {
+    /// Four nodes that are ready, each with a device of its party enrolled.
+    ///
+    /// # Panics
+    /// When a node does not start.
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the drill");
+        let ports = free_ports();
+        let devnet = Devnet::create(&dir.path().join("net"), ports).expect("a new network");
+        let mut drill = Self {
+            devnet,
+            consignd: consignd(),
+            accepted: BTreeMap::new(),
+            proven: BTreeSet::new(),
+            _dir: dir,
+        };
+        for party in drill.parties() {
+            drill.restart(&party);
+        }
+        for party in drill.parties() {
+            drill.until(&format!("{party} is ready"), || drill.is_ready(&party)).await;
+        }
+        for party in drill.parties() {
+            let mut book = drill.book(&party);
+            book.ensure(LABEL, &[Kind::Register]).expect("a device key");
+            let enrolment = book.enrolment(drill.devnet.genesis().network(), LABEL);
+            let enrolment = enrolment.expect("an enrolment");
+            let client = drill.client(&party);
+            let sent = client.submit_event(enrolment.bytes(), Wait::Proven, Some(60_000)).await;
+            assert!(sent.expect("an answer").status.is_proven(), "{party}'s device is enrolled");
+            drill.accepted.insert(enrolment.id(), enrolment.bytes().to_vec());
+            drill.proven.insert(enrolment.id());
+        }
+        drill
+    }
+
+    /// The parties, in the order of their validators.
+    pub fn parties(&self) -> Vec<PartyId> {
+        self.devnet.nodes().iter().map(|node| node.party.clone()).collect()
+    }
+
+    /// Registers `count` units through each of `parties`, waiting only until they are accepted.
+    ///
+    /// # Panics
+    /// When a node refuses one.
+    pub async fn load(&mut self, parties: &[PartyId], count: usize) {
+        for party in parties {
+            let events = self.sign(party, count);
+            let client = self.client(party);
+            for chunk in events.chunks(100) {
+                let bytes: Vec<_> = chunk.iter().map(SignedEvent::bytes).collect();
+                let answers = client.submit_batch(&bytes, Wait::Accepted, None).await;
+                for answer in answers.expect("an answer") {
+                    answer.into_result().expect("it is accepted");
+                }
+            }
+            self.accepted.extend(events.iter().map(|event| (event.id(), event.bytes().to_vec())));
+        }
+    }
+
+    /// Whether every accepted event is proven, as the node of `party` says; notes those that are. What the
+    /// node does not know any more is sent again, as a device would.
+    pub async fn all_proven(&mut self, party: &PartyId) -> bool {
+        let client = self.client(party);
+        for (id, bytes) in &self.accepted {
+            if self.proven.contains(id) {
+                continue;
+            }
+            match client.event_status(*id).await {
+                Ok(status) if status.is_proven() => {
+                    self.proven.insert(*id);
+                }
+                Ok(EventStatus::Unknown) => {
+                    // Whether it is taken is seen the next time round.
+                    let _ = client.submit_event(bytes, Wait::Accepted, None).await;
+                    return false;
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits until every accepted event is proven on the node of `party`.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn until_all_proven(&mut self, party: &PartyId) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.all_proven(party).await {
+            assert!(Instant::now() < deadline, "not everything is proven on {party} in time");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Kills a node with SIGKILL.
+    ///
+    /// # Panics
+    /// When it was not running.
+    pub fn kill(&self, party: &PartyId) {
+        assert!(process::kill(self.home(party), STOP).expect("it can be killed"), "{party} ran");
+    }
+
+    /// Starts a node that is down.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn restart(&self, party: &PartyId) {
+        process::start(&self.consignd, self.home(party)).expect("it starts");
+    }
+
+    /// The committed height of a node; `None` where it does not answer.
+    pub async fn height(&self, party: &PartyId) -> Option<u64> {
+        self.client(party).status().await.ok().map(|status| status.height)
+    }
+
+    /// Why a node says that it is not ready; `None` where it is, or does not answer.
+    pub async fn not_ready(&self, party: &PartyId) -> Option<String> {
+        self.client(party).status().await.ok().and_then(|status| status.not_ready)
+    }
+
+    /// Whether a node answers and is ready.
+    pub async fn is_ready(&self, party: &PartyId) -> bool {
+        self.client(party).status().await.is_ok_and(|status| status.not_ready.is_none())
+    }
+
+    /// Waits for a condition.
+    ///
+    /// # Panics
+    /// When it does not come true in time.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A client of a node.
+    ///
+    /// # Panics
+    /// When its address is none.
+    pub fn client(&self, party: &PartyId) -> Client {
+        Client::connect(&self.home(party).url).expect("an address")
+    }
+
+    /// Lets all nodes come to one height, stops them, and verifies everything that each has stored: the
+    /// same chain everywhere, and in it, once, every event that was proven. Answers what all hold.
+    ///
+    /// # Panics
+    /// When anything does not hold.
+    pub async fn finish(mut self) -> Summary {
+        let parties = self.parties();
+        for party in &parties {
+            self.until_all_proven(&party.clone()).await;
+        }
+        let agreed = || async {
+            let mut heights = Vec::new();
+            for party in &parties {
+                heights.push(self.height(party).await);
+            }
+            heights.iter().all(|height| height.is_some() && *height == heights[0])
+        };
+        self.until("all nodes are at one height", agreed).await;
+        for node in self.devnet.nodes() {
+            process::stop(node, STOP).expect("it stops");
+        }
+        let summaries: Vec<Summary> = self.devnet.nodes().iter().map(verified).collect();
+        for (summary, party) in summaries.iter().zip(&parties) {
+            let other = &summaries[0];
+            assert_eq!(
+                (summary.height, summary.block, summary.root, summary.map_root),
+                (other.height, other.block, other.root, other.map_root),
+                "{party} holds another chain"
+            );
+            assert_eq!(summary.events, other.events, "{party} holds other events");
+        }
+        let held = &summaries[0].events;
+        let accepted: BTreeSet<EventId> = self.accepted.keys().copied().collect();
+        assert_eq!(*held, accepted, "the log holds what was accepted, each once");
+        assert!(self.proven.is_subset(held));
+        summaries[0].clone()
+    }
+
+    fn sign(&self, party: &PartyId, count: usize) -> Vec<SignedEvent> {
+        let mut book = self.book(party);
+        let device = book.device(LABEL).expect("the device");
+        let register = |book: &mut DeviceBook| {
+            let sequence = book.take_number(LABEL).expect("a number");
+            let unit = format!("trk/{party}/DRILL-{sequence}");
+            let event = Event {
+                network: self.devnet.genesis().network(),
+                signer: device.id.clone(),
+                subject: Subject::Unit(unit.parse().expect("a unit number")),
+                sequence,
+                floor: 0,
+                time: Millis(1_700_000_000_000 + sequence),
+                place: Some("414/9521321000018".parse().expect("a place")),
+                basis: None,
+                action: Action::Register,
+            };
+            SignedEvent::sign(event, &device.key)
+        };
+        (0..count).map(|_| register(&mut book)).collect()
+    }
+
+    fn book(&self, party: &PartyId) -> DeviceBook {
+        DeviceBook::open(self.devnet.layout(), party).expect("the party's devices")
+    }
+
+    fn home(&self, party: &PartyId) -> &NodeHome {
+        self.devnet.node(party).expect("a party of the network")
+    }
+}
+
+impl Drop for Drill {
+    /// A drill that fails leaves no process behind.
+    fn drop(&mut self) {
+        for node in self.devnet.nodes() {
+            if std::thread::panicking() {
+                eprintln!("{}: {}", node.party, process::log_tail(node, 20));
+            }
+            let _ = process::kill(node, STOP);
+        }
+    }
+}
+
+fn verified(node: &NodeHome) -> Summary {
+    let config = Config::load(&node.config).expect("the node's configuration");
+    check::stored(&config, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", node.party))
+}
+
+/// The node beside the test: `target/release/deps/<test>` and `target/release/consignd`.
+fn consignd() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of the test");
+    let beside = own.parent().and_then(|deps| deps.parent()).expect("a target directory");
+    let consignd = beside.join("consignd");
+    assert!(consignd.exists(), "build first: cargo build --release --workspace --bins");
+    consignd
+}
+
+/// Two ranges of four ports that nobody listens on.
+fn free_ports() -> Ports {
+    let range = |from: u16| {
+        (0..200).map(|i| from + i * 8).find(|first| {
+            let all = (0..4).map(|i| TcpListener::bind(("127.0.0.1", first + i)));
+            all.collect::<Result<Vec<_>, _>>().is_ok()
+        })
+    };
+    let rpc = range(20_100).expect("four free ports");
+    Ports { rpc, p2p: range(24_100).expect("four free ports") }
+}

@@ -70,7 +70,7 @@ fn the_ledger_accepts_exactly_what_the_model_accepts() {
     let accepted = RefCell::new(BTreeMap::new());
     let refused = RefCell::new(BTreeMap::new());
     let deepest = RefCell::new(0);
-    check("verdicts", 500, |run| {
+    check("verdicts", 400, |run| {
         for attempt in run.attempts() {
             let (kind, ledger) = (attempt.event.event().action.kind(), attempt.ledger.is_ok());
             let event = attempt.event.event();
@@ -106,7 +106,7 @@ fn the_ledger_accepts_exactly_what_the_model_accepts() {
 /// Counters, anchors, heads, counts of what is blocked inside: each entry to its last field.
 #[test]
 fn every_entry_is_what_the_model_tells_of_the_unit() {
-    check("entries", 300, |run| {
+    check("entries", 200, |run| {
         for block in run.blocks.iter().take_while(|_| run.agrees()) {
             for (unit, expected) in &block.model {
                 prop_assert_eq!(block.ledger.get(unit), Some(expected), "unit {}", unit);
@@ -121,7 +121,7 @@ fn every_entry_is_what_the_model_tells_of_the_unit() {
 #[test]
 fn effective_counters_are_what_a_recount_of_history_gives() {
     let (nested, grown) = (RefCell::new(0), RefCell::new(0));
-    check("counters", 200, |run| {
+    check("counters", 150, |run| {
         for block in run.blocks.iter().take_while(|_| run.agrees()) {
             for (unit, recount) in &block.recount {
                 let state = &block.ledger[unit];
@@ -133,7 +133,7 @@ fn effective_counters_are_what_a_recount_of_history_gives() {
         Ok(())
     });
     println!("nested: {nested:?}, with counts of containers: {grown:?}");
-    assert!(*grown.borrow() > 500, "containers hardly counted: {grown:?}");
+    assert!(*grown.borrow() > 300, "containers hardly counted: {grown:?}");
 }
 
 /// `effective(u) = own(u) + (inside p ? effective(p) - anchor(u) : 0)`.
@@ -344,6 +344,7 @@ fn terminal_stays_terminal() {
     assert!(*closed.borrow() > 50 && *late.borrow() > 0);
 }
 
+/// What is inside of it may be contested in its turn, and leaves.
 #[test]
 fn a_contested_unit_stays_contested() {
     check_each("contested", |t| {
@@ -354,7 +355,6 @@ fn a_contested_unit_stays_contested() {
                 prop_assert_eq!(&after.basis, &before.basis);
                 prop_assert_eq!(&after.journey, &before.journey);
                 prop_assert_eq!(&after.inside, &None);
-                prop_assert_eq!(&after.children, &before.children);
             }
         }
         Ok(())
@@ -450,7 +450,7 @@ fn positions_in_histories_are_without_gaps() {
 
 #[test]
 fn the_door_admits_in_order_exactly_what_a_block_takes() {
-    check("door", 120, |run| {
+    check("door", 80, |run| {
         for attempt in run.attempts() {
             match (&attempt.door, &attempt.ledger) {
                 (Ok(()), Ok(())) => {}

@@ -4,7 +4,7 @@
 //! missing is asked of the proposer, then of the validators that voted for the block. Not to get it is
 //! *unavailable*, never *invalid*: only bytes that are here and break a rule make a block invalid.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,6 +97,9 @@ impl Gatherer {
         {
             return Gathered::Invalid(format!("{} events named", body.events.len()));
         }
+        if body.events.iter().collect::<BTreeSet<_>>().len() < body.events.len() {
+            return Gathered::Invalid("an event is named twice".to_owned());
+        }
         let mut found = HashMap::new();
         self.take_pooled(&body.events, &mut found).await;
         let missing: Vec<_> =
@@ -113,7 +116,6 @@ impl Gatherer {
                 Err(why) => return Gathered::Invalid(why),
             }
         }
-        // Every name was found above; a block that names one twice is refused by its sequence.
         let events: Option<Vec<_>> =
             body.events.iter().map(|leaf| found.get(leaf).cloned()).collect();
         match events {

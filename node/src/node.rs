@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
@@ -376,7 +376,7 @@ async fn tick(parts: Parts, jobs: Sender<Job>) {
     loop {
         every_second.tick().await;
         seconds += 1;
-        parts.pool.expire();
+        parts.pool.expire(Instant::now());
         if seconds.is_multiple_of(FRESHEN_EVERY.as_secs()) && jobs.send(Job::Freshen).is_err() {
             return;
         }

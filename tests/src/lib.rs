@@ -3,6 +3,5 @@
 //! `src` is the rig that tests share. Tests that start nodes as processes lie in `tests`, and the
 //! rules of the repository itself in `tests/tidy`.
 
-pub mod drill;
-
 pub mod bench;
+pub mod drill;

@@ -11,10 +11,17 @@ use consign_types::digest::{Digest, LeafHash, TreeRoot};
 use consign_types::merkle::{self, BadProof, ConsistencyProof, InclusionProof};
 use serde_json::Value;
 
+/// The folder of shared data: named by the environment, or beside the workspace. Asked at run time, so
+/// that a test that was built elsewhere finds it.
+fn shared() -> PathBuf {
+    let crate_root = || std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
+    std::env::var_os("CONSIGN_SHARED")
+        .map_or_else(|| PathBuf::from(crate_root()).join("../../shared"), PathBuf::from)
+}
+
 /// The vectors below `kind`, each with its path.
 fn vectors(kind: &str) -> Vec<(PathBuf, Value)> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let shared = std::env::var_os("CONSIGN_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+    let shared = shared();
     let folder = shared.join("data/vectors/merkle").join(kind);
     if !folder.exists() {
         println!("NOT RUN: {} is missing; set CONSIGN_SHARED", folder.display());

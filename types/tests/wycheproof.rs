@@ -9,9 +9,16 @@ use consign_types::digest::decode_hex;
 use consign_types::key::{PublicKey, Signature};
 use serde_json::Value;
 
+/// The folder of shared data: named by the environment, or beside the workspace. Asked at run time, so
+/// that a test that was built elsewhere finds it.
+fn shared() -> PathBuf {
+    let crate_root = || std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
+    std::env::var_os("CONSIGN_SHARED")
+        .map_or_else(|| PathBuf::from(crate_root()).join("../../shared"), PathBuf::from)
+}
+
 fn vectors() -> Option<Value> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let shared = std::env::var_os("CONSIGN_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+    let shared = shared();
     let file = shared.join("data/vectors/wycheproof/ed25519_test.json");
     if !file.exists() {
         println!("NOT RUN: {} is missing; set CONSIGN_SHARED", file.display());

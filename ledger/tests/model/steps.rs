@@ -391,7 +391,8 @@ impl Choice<'_> {
     /// the acceptance of an offer that is open on the log.
     fn handover(&self) -> Option<Verified> {
         let unit = self.fitting(|unit| match self.roll(20, 8) {
-            0 => !self.model.is_free(unit),
+            0 => self.model.around(unit).iter().any(|container| self.is_sealed(container)),
+            4 => !self.model.is_free(unit),
             1 => self.model.units[unit].titles.len() > 1,
             2 | 3 => self.open_offer(unit).is_some() && self.model.is_free(unit),
             _ => self.is_movable(unit),

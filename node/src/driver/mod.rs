@@ -5,7 +5,7 @@
 //! [executor](crate::executor), whose answers come back as inputs. A fault on the write path ends
 //! the loop and with it the process: nothing is said that is not on disk.
 
-mod files;
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::path::Path;

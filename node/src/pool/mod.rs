@@ -151,7 +151,7 @@ impl Pool {
     pub fn offer(&self, events: Vec<SignedEvent>) -> Vec<Admission> {
         let known: Vec<Option<Admission>> = {
             let inner = self.lock();
-            events.iter().map(|event| self.known(&inner, event.id())).collect()
+            events.iter().map(|event| self.known(&inner, event)).collect()
         };
         let checked: Vec<Result<Waiting, Admission>> = events
             .into_par_iter()
@@ -265,25 +265,31 @@ impl Pool {
         self.after_change(inner);
     }
 
-    /// Refuses what waited too long for what it refers to.
-    pub fn expire(&self) {
-        let now = Instant::now();
+    /// Refuses what has waited too long, as of `now`, for what it refers to.
+    pub fn expire(&self, now: Instant) {
         let mut inner = self.lock();
         let (late, waiting) =
             std::mem::take(&mut inner.parked).into_iter().partition(|parked| parked.until <= now);
         inner.parked = waiting;
         let late: Vec<Parked> = late;
-        for parked in late {
-            let id = parked.event.id();
-            self.remember(&mut inner, id, Refused::Orphaned);
+        for Parked { event, .. } in late {
+            let why = match &event {
+                // Not even who speaks is known: that is what its sender must hear.
+                Waiting::Unverified(event) => {
+                    Refused::NotVerified(NotVerified::UnknownKey(event.event().signer.clone()))
+                }
+                Waiting::Verified(_) => Refused::Orphaned,
+            };
+            self.remember(&mut inner, event.id(), why);
         }
     }
 
-    fn known(&self, inner: &Inner, id: EventId) -> Option<Admission> {
+    fn known(&self, inner: &Inner, event: &SignedEvent) -> Option<Admission> {
+        let id = event.id();
         if inner.by_id.contains_key(&id) {
             return Some(Admission::Known);
         }
-        if inner.parked.iter().any(|parked| parked.event.id() == id) {
+        if inner.parked.iter().any(|parked| parked.event.stands_for(event)) {
             return Some(Admission::Parked);
         }
         self.committed.event_index(&id).map(|_| Admission::Committed)
@@ -310,7 +316,7 @@ impl Pool {
 
     fn admit(&self, inner: &mut Inner, event: Waiting) -> Admission {
         let id = event.id();
-        if let Some(answer) = self.known(inner, id) {
+        if let Some(answer) = self.known(inner, event.signed()) {
             return answer;
         }
         let verified = match event {
@@ -478,10 +484,23 @@ impl Inner {
 }
 
 impl Waiting {
-    fn id(&self) -> EventId {
+    fn signed(&self) -> &SignedEvent {
         match self {
-            Self::Unverified(event) => event.id(),
-            Self::Verified(event) => event.signed().id(),
+            Self::Unverified(event) => event,
+            Self::Verified(event) => event.signed(),
+        }
+    }
+
+    fn id(&self) -> EventId {
+        self.signed().id()
+    }
+
+    /// Whether `event` need not wait as well. Anybody can write an event whose signature nobody can
+    /// check yet: it stands for its own bytes alone, and keeps no other signature out.
+    fn stands_for(&self, event: &SignedEvent) -> bool {
+        match self {
+            Self::Unverified(own) => own.leaf_hash() == event.leaf_hash(),
+            Self::Verified(own) => own.signed().id() == event.id(),
         }
     }
 }

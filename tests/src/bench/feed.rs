@@ -181,8 +181,8 @@ async fn deliver(client: Client, mut events: Vec<Ready>) -> Result<Delivered, Wr
                     _ => continue,
                 },
                 Err(error) => {
-                    let code = error.code.clone().unwrap_or_else(|| "refused".to_owned());
-                    (code, error.message.clone(), error.retryable)
+                    let code = error.code.as_deref().unwrap_or("refused").to_owned();
+                    (code, error.message.into_string(), error.retryable)
                 }
             };
             if retryable && since.elapsed() < PATIENCE {

@@ -63,10 +63,9 @@ fn measure(args: &Args) -> Result<bool, Wrong> {
     let report = runtime.block_on(async {
         tokio::select! {
             report = bench::run(&plan, &|line| eprintln!("{line}")) => report,
-            _ = tokio::signal::ctrl_c() => Err(Wrong::new("interrupted; the nodes are stopped")),
+            () = told_to_stop() => Err(Wrong::new("interrupted; the nodes are stopped")),
         }
     });
-    // Whatever is left of a run is only what nobody measured.
     if args.keep {
         eprintln!("left behind: {}", plan.dir.display());
     } else {
@@ -78,6 +77,18 @@ fn measure(args: &Args) -> Result<bool, Wrong> {
     print!("{}", report.table());
     eprintln!("wrote {}", out.display());
     Ok(report.faults.is_empty())
+}
+
+/// Done once somebody wants this to end; the nodes must not outlive it.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 fn plan(args: &Args, dir: PathBuf) -> Plan {

@@ -1,7 +1,18 @@
 //! Drills: four real nodes on loopback, a steady stream of signed events, faults, and a check at the end
 //! that verifies every node's stored data from bytes alone.
 //!
-//! The rig polls for conditions with a deadline; it never waits for time to pass.
+//! The rig polls for conditions with a deadline; it waits for time to pass only where the passing of time
+//! is what is looked at ([`Drill::leave_alone`]).
+
+pub mod command;
+pub mod device;
+pub mod files;
+pub mod http;
+mod idle;
+mod stranger;
+
+pub use idle::Idle;
+pub use stranger::Stranger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -18,9 +29,9 @@ use consign_rpc::client::Client;
 use consign_rpc::params::Wait;
 use consign_rpc::views::EventStatus;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, Event, Kind, SignedEvent, Subject};
+use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::party::PartyId;
-use consign_types::time::Millis;
+use device::Device;
 
 /// How long a condition may take on a busy machine of two cores.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -31,6 +42,7 @@ const LABEL: &str = "drill";
 /// Four nodes under drill.
 pub struct Drill {
     devnet: Devnet,
+    ports: Ports,
     consignd: PathBuf,
     /// As a device keeps them: until they are proven.
     accepted: BTreeMap<EventId, Vec<u8>>,
@@ -50,6 +62,7 @@ impl Drill {
         let devnet = Devnet::create(&dir.path().join("net"), ports).expect("a new network");
         let mut drill = Self {
             devnet,
+            ports,
             consignd: consignd(),
             accepted: BTreeMap::new(),
             proven: BTreeSet::new(),
@@ -62,15 +75,7 @@ impl Drill {
             drill.until(&format!("{party} is ready"), || drill.is_ready(&party)).await;
         }
         for party in drill.parties() {
-            let mut book = drill.book(&party);
-            book.ensure(LABEL, &[Kind::Register]).expect("a device key");
-            let enrolment = book.enrolment(drill.devnet.genesis().network(), LABEL);
-            let enrolment = enrolment.expect("an enrolment");
-            let client = drill.client(&party);
-            let sent = client.submit_event(enrolment.bytes(), Wait::Proven, Some(60_000)).await;
-            assert!(sent.expect("an answer").status.is_proven(), "{party}'s device is enrolled");
-            drill.accepted.insert(enrolment.id(), enrolment.bytes().to_vec());
-            drill.proven.insert(enrolment.id());
+            drill.enrol(&party, LABEL, &[Kind::Register]).await;
         }
         drill
     }
@@ -78,6 +83,50 @@ impl Drill {
     /// The parties, in the order of their validators.
     pub fn parties(&self) -> Vec<PartyId> {
         self.devnet.nodes().iter().map(|node| node.party.clone()).collect()
+    }
+
+    /// The network and its directory.
+    pub const fn devnet(&self) -> &Devnet {
+        &self.devnet
+    }
+
+    /// Where the node of a party lives.
+    ///
+    /// # Panics
+    /// When the party runs none here.
+    pub fn home(&self, party: &PartyId) -> &NodeHome {
+        self.devnet.node(party).expect("a party of the network")
+    }
+
+    /// Enrols a new device of a party, and waits until that is proven.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn enrol(&mut self, party: &PartyId, label: &str, kinds: &[Kind]) -> Device {
+        let network = self.devnet.genesis().network();
+        let mut book = self.book(party);
+        book.ensure(label, kinds).expect("a device key");
+        let enrolment = book.enrolment(network, label).expect("an enrolment");
+        self.prove(party, &enrolment).await;
+        Device { keyed: book.device(label).expect("the device"), network }
+    }
+
+    /// Brings an event to the node of `party`, and waits until it is proven there.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn prove(&mut self, party: &PartyId, event: &SignedEvent) {
+        let client = self.client(party);
+        let sent = client.submit_event(event.bytes(), Wait::Proven, Some(60_000)).await;
+        let sent = sent.unwrap_or_else(|e| panic!("{party} refused an event: {e}"));
+        assert!(sent.status.is_proven(), "{party} does not prove an event: {:?}", sent.status);
+        self.note_proven(event);
+    }
+
+    /// Notes an event that something else brought to the log: it is looked for at the end.
+    pub fn note_proven(&mut self, event: &SignedEvent) {
+        self.accepted.insert(event.id(), event.bytes().to_vec());
+        self.proven.insert(event.id());
     }
 
     /// Registers `count` units through each of `parties`, waiting only until they are accepted.
@@ -140,6 +189,14 @@ impl Drill {
     /// When it was not running.
     pub fn kill(&self, party: &PartyId) {
         assert!(process::kill(self.home(party), STOP).expect("it can be killed"), "{party} ran");
+    }
+
+    /// Asks a node to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// When it was not running, or goes on.
+    pub fn stop(&self, party: &PartyId) {
+        assert!(process::stop(self.home(party), STOP).expect("it can be stopped"), "{party} ran");
     }
 
     /// Starts a node that is down.
@@ -225,32 +282,17 @@ impl Drill {
 
     fn sign(&self, party: &PartyId, count: usize) -> Vec<SignedEvent> {
         let mut book = self.book(party);
-        let device = book.device(LABEL).expect("the device");
+        let keyed = book.device(LABEL).expect("the device");
+        let device = Device { keyed, network: self.devnet.genesis().network() };
         let register = |book: &mut DeviceBook| {
             let sequence = book.take_number(LABEL).expect("a number");
-            let unit = format!("trk/{party}/DRILL-{sequence}");
-            let event = Event {
-                network: self.devnet.genesis().network(),
-                signer: device.id.clone(),
-                subject: Subject::Unit(unit.parse().expect("a unit number")),
-                sequence,
-                floor: 0,
-                time: Millis(1_700_000_000_000 + sequence),
-                place: Some("414/9521321000018".parse().expect("a place")),
-                basis: None,
-                action: Action::Register,
-            };
-            SignedEvent::sign(event, &device.key)
+            device.signs(sequence, &format!("trk/{party}/DRILL-{sequence}"), Action::Register)
         };
         (0..count).map(|_| register(&mut book)).collect()
     }
 
     fn book(&self, party: &PartyId) -> DeviceBook {
         DeviceBook::open(self.devnet.layout(), party).expect("the party's devices")
-    }
-
-    fn home(&self, party: &PartyId) -> &NodeHome {
-        self.devnet.node(party).expect("a party of the network")
     }
 }
 
@@ -271,13 +313,17 @@ fn verified(node: &NodeHome) -> Summary {
     check::stored(&config, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", node.party))
 }
 
-/// The node beside the test: `target/release/deps/<test>` and `target/release/consignd`.
 fn consignd() -> PathBuf {
+    built("consignd")
+}
+
+/// A program beside the test: `target/release/deps/<test>` and `target/release/<name>`.
+fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test");
     let beside = own.parent().and_then(|deps| deps.parent()).expect("a target directory");
-    let consignd = beside.join("consignd");
-    assert!(consignd.exists(), "build first: cargo build --release --workspace --bins");
-    consignd
+    let program = beside.join(name);
+    assert!(program.exists(), "build first: cargo build --release --workspace --bins");
+    program
 }
 
 /// Two ranges of four ports that nobody listens on.

@@ -1,0 +1,274 @@
+//! The pool: bounded, answers what it knows at once, and forgets nothing in silence.
+//!
+//! A real pool over a real store; blocks are committed by the executor, as in a node.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use consign_consensus::Verdict;
+use consign_node::pool::{Admission, Refused};
+use consign_types::digest::EventId;
+use consign_types::event::{Action, NotVerified, SignedEvent, Subject};
+use consign_types::limits::{POOL_EVENTS_MAX, POOL_ORPHAN_MS};
+use consign_types::time::Millis;
+use rayon::prelude::*;
+
+use support::bench::Bench;
+use support::forge::Proposal;
+use support::variant::{spoiled, variant};
+use support::{GENESIS_TIME, Scribe, genesis, sign, unit};
+
+/// Events that may wait for what they refer to.
+const PARKED_MAX: usize = 4_096;
+
+/// A node where every device is enrolled, and who writes events for it.
+struct Scene {
+    bench: Bench,
+    scribe: Scribe,
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = Bench::start(dir.path()).await;
+        let mut scribe = Scribe::new(&genesis());
+        let enrolments = scribe.enrol_all();
+        bench.commit_events(GENESIS_TIME.plus(1_000), &enrolments);
+        Self { bench, scribe, _dir: dir }
+    }
+
+    fn offer(&self, event: &SignedEvent) -> Admission {
+        self.offer_all(std::slice::from_ref(event)).remove(0)
+    }
+
+    fn offer_all(&self, events: &[SignedEvent]) -> Vec<Admission> {
+        self.bench.pool.offer(events.to_vec())
+    }
+
+    /// Ids in the pool, in order of arrival.
+    fn pooled(&self) -> Vec<EventId> {
+        let events = self.bench.pool.oldest(usize::MAX);
+        events.iter().map(|event| event.signed().id()).collect()
+    }
+
+    fn refusal_code(&self, event: &SignedEvent) -> Option<&'static str> {
+        self.bench.pool.refusal(&event.id()).map(|refused| refused.code())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_accepted_once_known_while_it_waits_and_committed_after() {
+    let mut scene = Scene::set().await;
+    let event = scene.scribe.register("handler.dock1", &unit("A"));
+    let twice = [event.clone(), event.clone()];
+    assert_eq!(scene.offer_all(&twice), [Admission::Accepted, Admission::Known]);
+    assert_eq!(scene.offer(&event), Admission::Known);
+    // Another signature over the same content is the same event.
+    assert_eq!(scene.offer(&variant(&event)), Admission::Known);
+    assert_eq!(scene.bench.pool.load(), (1, event.bytes().len()));
+    assert!(*scene.bench.pool.work().borrow());
+
+    let block = scene.bench.build(false).unwrap();
+    scene.bench.commit(block);
+    assert_eq!(scene.bench.pool.load(), (0, 0));
+    assert!(!*scene.bench.pool.work().borrow());
+    assert_eq!(scene.offer(&event), Admission::Committed);
+    assert_eq!(scene.offer(&variant(&event)), Admission::Committed);
+    assert_eq!(scene.bench.pool.load(), (0, 0));
+}
+
+/// Anybody can write somebody else's event with a signature that does not hold: that must not stick.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_signature_is_refused_and_does_not_stand_in_the_way_of_a_good_one() {
+    let mut scene = Scene::set().await;
+    let event = scene.scribe.register("handler.dock1", &unit("A"));
+    let signer = event.event().signer.clone();
+    let refused = Admission::Refused(Refused::NotVerified(NotVerified::Signature(signer)));
+    assert_eq!(scene.offer(&spoiled(&event)), refused);
+    assert_eq!(scene.bench.pool.refusal(&event.id()), None);
+    assert_eq!(scene.offer(&event), Admission::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_waits_for_what_it_refers_to_and_is_admitted_behind_it() {
+    let mut scene = Scene::set().await;
+    let registered = scene.scribe.register("handler.dock1", &unit("A"));
+    let offer = scene.scribe.offer("handler.dock1", &unit("A"), "airline", registered.id());
+    let accept = scene.scribe.accept("airline.dock1", &unit("A"), offer.id());
+    let observed = scene.scribe.observe("airline.dock2", &unit("A"));
+
+    assert_eq!(scene.offer(&accept), Admission::Parked);
+    assert_eq!(scene.offer(&accept), Admission::Parked);
+    assert_eq!(scene.offer(&observed), Admission::Parked);
+    assert_eq!((scene.bench.pool.parked(), scene.bench.pool.load().0), (2, 0));
+    assert!(scene.bench.pool.holds(&accept.id()));
+    assert!(!*scene.bench.pool.work().borrow(), "what waits is no work");
+
+    assert_eq!(scene.offer_all(&[registered.clone(), offer.clone()]), [Admission::Accepted, Admission::Accepted]);
+    assert_eq!(scene.bench.pool.parked(), 0);
+    assert_eq!(
+        scene.pooled(),
+        [registered.id(), offer.id(), accept.id(), observed.id()],
+        "in an order that a block can take"
+    );
+    let block = scene.bench.build(false).unwrap();
+    assert_eq!(scene.bench.bodies.get(&block).unwrap().events.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_device_waits_for_its_enrolment() {
+    let mut scene = Scene::set().await;
+    let registered = scene.scribe.register("handler.new", &unit("A"));
+    let enrolment = scene.scribe.enrol("handler.new");
+    assert_eq!(scene.offer(&registered), Admission::Parked);
+    assert_eq!(scene.offer(&enrolment), Admission::Accepted);
+    assert_eq!(scene.pooled(), [enrolment.id(), registered.id()]);
+}
+
+/// Before the enrolment is here nobody can tell a forged signature from a good one: both wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_event_that_waits_does_not_keep_the_good_one_out() {
+    let mut scene = Scene::set().await;
+    let registered = scene.scribe.register("handler.new", &unit("A"));
+    let enrolment = scene.scribe.enrol("handler.new");
+    assert_eq!(scene.offer(&spoiled(&registered)), Admission::Parked);
+    assert_eq!(scene.offer(&registered), Admission::Parked);
+    assert_eq!(scene.offer(&enrolment), Admission::Accepted);
+    assert_eq!(scene.pooled(), [enrolment.id(), registered.id()]);
+    assert_eq!(scene.bench.pool.parked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_in_time_is_refused_and_said_so() {
+    let mut scene = Scene::set().await;
+    let orphan = scene.scribe.observe("handler.dock1", &unit("A"));
+    let begun = Instant::now();
+    assert_eq!(scene.offer(&orphan), Admission::Parked);
+    scene.bench.pool.expire(begun);
+    assert!(scene.bench.pool.holds(&orphan.id()));
+    assert_eq!(scene.bench.pool.refusal(&orphan.id()), None);
+
+    scene.bench.pool.expire(Instant::now() + Duration::from_millis(POOL_ORPHAN_MS));
+    assert!(!scene.bench.pool.holds(&orphan.id()));
+    assert_eq!(scene.bench.pool.refusal(&orphan.id()), Some(Refused::Orphaned));
+    // It may be tried again, and waits again.
+    assert_eq!(scene.offer(&orphan), Admission::Parked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_remembered_until_the_event_gets_in() {
+    let mut scene = Scene::set().await;
+    let registered = scene.scribe.register("handler.dock1", &unit("A"));
+    let again = scene.scribe.register("handler.dock1", &unit("A"));
+    let theirs = scene.scribe.observe("forwarder.dock1", &unit("A"));
+    assert_eq!(scene.offer(&registered), Admission::Accepted);
+    // Resting on what is pooled only, this may be otherwise later; the other one is not.
+    for (event, code, rests) in [(&again, "unit_known", true), (&theirs, "not_involved", true)] {
+        match scene.offer(event) {
+            Admission::Refused(Refused::Rule { rejection, rests_on_pooled }) => {
+                assert_eq!((rejection.code(), rests_on_pooled), (code, rests));
+            }
+            other => panic!("{code}: {other:?}"),
+        }
+        assert_eq!(scene.refusal_code(event), Some(code));
+    }
+
+    let block = scene.bench.build(false).unwrap();
+    scene.bench.commit(block);
+    assert_eq!(scene.refusal_code(&again), Some("unit_known"));
+    match scene.offer(&again) {
+        Admission::Refused(refused) => assert!(!refused.retryable(), "{refused}"),
+        other => panic!("{other:?}"),
+    }
+
+    // An offer to the forwarder makes it a party to the unit, and its event gets in.
+    let offer = scene.scribe.offer("handler.dock2", &unit("A"), "forwarder", registered.id());
+    assert_eq!(scene.offer_all(&[offer, theirs.clone()]), [Admission::Accepted, Admission::Accepted]);
+    assert_eq!(scene.refusal_code(&theirs), None);
+}
+
+/// Two events under one number: one in this node's pool, the other in a block of another node's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_committed_block_made_impossible_is_refused_when_the_next_is_built() {
+    let mut scene = Scene::set().await;
+    let pooled = scene.scribe.register("handler.dock1", &unit("A"));
+    let rival = {
+        let mut draft = scene.scribe.draft(
+            "handler.dock1",
+            Subject::Unit(unit("B")),
+            Action::Register,
+        );
+        draft.sequence = pooled.event().sequence;
+        sign(draft)
+    };
+    let stays = scene.scribe.register("handler.dock2", &unit("C"));
+    assert_eq!(scene.offer_all(&[pooled.clone(), stays.clone()]), [Admission::Accepted, Admission::Accepted]);
+
+    let time = GENESIS_TIME.plus(2_000);
+    let block = Proposal::of(&scene.bench.committed, time, std::slice::from_ref(&rival));
+    scene.bench.serve(&block);
+    assert_eq!(scene.bench.verdict(block.block, None), Verdict::Valid);
+    scene.bench.commit(block.block);
+    assert_eq!(scene.offer(&rival), Admission::Committed);
+
+    let next = scene.bench.build(false).unwrap();
+    assert_eq!(scene.bench.bodies.get(&next).unwrap().events, [stays.leaf_hash()]);
+    assert_eq!(scene.pooled(), [stays.id()]);
+    assert_eq!(scene.refusal_code(&pooled), Some("sequence_used"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_from_elsewhere_empties_the_pool_of_its_events_alone() {
+    let mut scene = Scene::set().await;
+    let [a, b, c] = ["A", "B", "C"].map(|n| scene.scribe.register("handler.dock1", &unit(n)));
+    let elsewhere = scene.scribe.register("airline.dock1", &unit("D"));
+    scene.offer_all(&[a.clone(), b.clone(), c.clone()]);
+    scene.bench.commit_events(Millis(GENESIS_TIME.0 + 2_000), &[b.clone(), elsewhere.clone()]);
+    assert_eq!(scene.pooled(), [a.id(), c.id()]);
+    assert_eq!(scene.bench.pool.load(), (2, a.bytes().len() + c.bytes().len()));
+    assert_eq!(scene.offer_all(&[b, elsewhere]), [Admission::Committed, Admission::Committed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_wait_are_bounded() {
+    let mut scene = Scene::set().await;
+    let mut ghosts: Vec<_> =
+        (0..=PARKED_MAX).map(|_| scene.scribe.observe("handler.ghost", &unit("A"))).collect();
+    let over = ghosts.pop().unwrap();
+    let parked = scene.offer_all(&ghosts);
+    assert!(parked.iter().all(|admission| *admission == Admission::Parked));
+    let signer = over.event().signer.clone();
+    let refused = Refused::NotVerified(NotVerified::UnknownKey(signer));
+    assert!(refused.retryable());
+    assert_eq!(scene.offer(&over), Admission::Refused(refused));
+    assert_eq!(scene.bench.pool.parked(), PARKED_MAX);
+    // What needs not wait is not kept out by what does.
+    let event = scene.scribe.register("handler.dock1", &unit("A"));
+    assert_eq!(scene.offer(&event), Admission::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pool_says_so_and_has_room_again_after_a_block() {
+    let mut scene = Scene::set().await;
+    let drafts: Vec<_> = (0..=POOL_EVENTS_MAX)
+        .map(|n| {
+            let subject = Subject::Unit(unit(&n.to_string()));
+            scene.scribe.draft("handler.dock1", subject, Action::Register)
+        })
+        .collect();
+    let mut events: Vec<_> = drafts.into_par_iter().map(sign).collect();
+    let over = events.pop().unwrap();
+    assert!(scene.offer_all(&events).iter().all(|a| *a == Admission::Accepted));
+    assert_eq!(scene.bench.pool.load().0, POOL_EVENTS_MAX);
+    assert_eq!(scene.offer(&over), Admission::Refused(Refused::Full));
+    assert_eq!(scene.bench.pool.load().0, POOL_EVENTS_MAX);
+    assert!(Refused::Full.retryable());
+    // What is known is still answered as known, not as too much.
+    assert_eq!(scene.offer(&events[0]), Admission::Known);
+
+    let block = scene.bench.build(false).unwrap();
+    scene.bench.commit(block);
+    assert_eq!(scene.offer(&over), Admission::Accepted);
+}

@@ -1,0 +1,247 @@
+//! One node's executor at a bench: the real thread, pool, store and network, without a consensus loop.
+//!
+//! The test stands where consensus is: it sends jobs and reads what the loop would be told. The node is
+//! the airline's. A peer, customs, proposes: it answers requests with whatever the test gave it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use consign_consensus::{Input, Verdict};
+use consign_node::cosign::Cosigner;
+use consign_node::driver;
+use consign_node::executor::{Executor, Job, execute};
+use consign_node::gather::{Bodies, Gathered, Gatherer};
+use consign_node::metrics::Metrics;
+use consign_node::p2p::{self, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig};
+use consign_node::pool::{Pool, Relay};
+use consign_node::start;
+use consign_node::state::Committed;
+use consign_node::wire::{Body, Request, Response};
+use consign_types::certificate::Round;
+use consign_types::codec::Canonical as _;
+use consign_types::digest::{BlockId, LeafHash};
+use consign_types::event::SignedEvent;
+use consign_types::time::Millis;
+use consign_types::validator::ValidatorIndex;
+use tokio::sync::mpsc as async_mpsc;
+
+use super::forge::{Proposal, certificate};
+use super::wait::{next, next_blocking};
+use super::{config, genesis, key, party};
+
+/// Whose node is at the bench, and who proposes.
+const NODE: &str = "airline";
+const PROPOSER: &str = "customs";
+const PROPOSER_INDEX: ValidatorIndex = ValidatorIndex(1);
+
+/// A node's executor and what it works with.
+pub struct Bench {
+    pub committed: Arc<Committed>,
+    pub pool: Arc<Pool>,
+    pub bodies: Arc<Bodies>,
+    jobs: Sender<Job>,
+    told: Receiver<driver::Event>,
+    net: NetHandle,
+    proposer: NetHandle,
+    served: Arc<Mutex<Served>>,
+    executor: Option<JoinHandle<()>>,
+}
+
+/// What the proposer answers with.
+#[derive(Default)]
+struct Served {
+    bodies: BTreeMap<BlockId, Body>,
+    events: BTreeMap<LeafHash, Vec<u8>>,
+}
+
+impl Bench {
+    /// A node on what lies in `dir`, connected to the proposer.
+    pub async fn start(dir: &Path) -> Self {
+        let config = config(dir, NODE, genesis());
+        let committed = Arc::new(start::open(&config).unwrap());
+        let (net, proposer, served) = connected().await;
+        let metrics = Arc::new(Metrics::default());
+        let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
+        let bodies = Arc::new(Bodies::default());
+        let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone()).unwrap());
+        let (driver, told) = mpsc::channel();
+        let (jobs, jobs_rx) = mpsc::channel();
+        let mut executor = Executor {
+            committed: Arc::clone(&committed),
+            pool: Arc::clone(&pool),
+            relay: Arc::new(Relay::new(net.clone())),
+            bodies: Arc::clone(&bodies),
+            net: net.clone(),
+            cosigner,
+            driver,
+            jobs: jobs.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            metrics,
+            executed: BTreeMap::default(),
+            last_commit: None,
+        };
+        let executor = std::thread::spawn(move || executor.run(&jobs_rx).unwrap());
+        let executor = Some(executor);
+        Self { committed, pool, bodies, jobs, told, net, proposer, served, executor }
+    }
+
+    /// Has the proposer serve this and nothing else.
+    pub fn serve(&self, proposal: &Proposal) {
+        let bodies = BTreeMap::from([(proposal.block, proposal.body.clone())]);
+        *self.served.lock().unwrap() = Served { bodies, events: proposal.events.clone() };
+    }
+
+    /// Has the proposer serve nothing.
+    pub fn serve_nothing(&self) {
+        *self.served.lock().unwrap() = Served::default();
+    }
+
+    /// What consensus is told of a block at the next height.
+    pub fn verdict(&self, block: BlockId, judged_in: Option<(Round, Millis)>) -> Verdict {
+        let height = self.committed.tip().height().next();
+        self.job(Job::Check {
+            height,
+            round: Round(0),
+            block,
+            judged_in,
+            holders: vec![PROPOSER_INDEX],
+        });
+        next_blocking("a verdict", &self.told, |event| match event {
+            driver::Event::Input(input) => match *input {
+                Input::Checked { block: of, verdict, .. } if of == block => Some(verdict),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Why a block gets no vote, in the node's words; nothing where it gets one.
+    pub async fn reason(&self, block: BlockId) -> Option<String> {
+        let gatherer = Gatherer {
+            bodies: Arc::clone(&self.bodies),
+            pool: Arc::clone(&self.pool),
+            net: self.net.clone(),
+        };
+        match gatherer.gather(block, &[key(&format!("{PROPOSER} network")).public()]).await {
+            Gathered::Unavailable => Some("unavailable".to_owned()),
+            Gathered::Invalid(why) => Some(why),
+            Gathered::Ready(body, events) => {
+                let tip = self.committed.tip();
+                let executed = execute(&self.committed, &tip, block, &body, events).unwrap();
+                executed.err().map(|why| why.to_string())
+            }
+        }
+    }
+
+    /// Has the node build the next block of what is in its pool.
+    pub fn build(&self, record_only: bool) -> Option<BlockId> {
+        let height = self.committed.tip().height().next();
+        self.job(Job::Build { height, round: Round(0), record_only });
+        next_blocking("a block", &self.told, |event| match event {
+            driver::Event::Input(input) => match *input {
+                Input::Built { block, .. } => Some(block),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Has a quorum decide `block` and the node commit it.
+    pub fn commit(&self, block: BlockId) {
+        let tip = self.committed.tip();
+        let certificate = certificate(&self.committed, &tip, block, &[0, 1, 2]);
+        self.job(Job::Commit { block, certificate });
+        let height = next_blocking("the commit", &self.told, |event| match event {
+            driver::Event::Committed(height, _) => Some(height),
+            driver::Event::Input(_) | driver::Event::Stop => None,
+        });
+        assert_eq!((height, self.committed.tip().block), (tip.height().next(), block));
+    }
+
+    /// Commits a block of these events, fetched from the proposer.
+    pub fn commit_events(&self, time: Millis, events: &[SignedEvent]) -> BlockId {
+        let proposal = Proposal::of(&self.committed, time, events);
+        self.serve(&proposal);
+        assert_eq!(self.verdict(proposal.block, None), Verdict::Valid);
+        self.commit(proposal.block);
+        proposal.block
+    }
+
+    /// Sends the executor any job.
+    pub fn job(&self, job: Job) {
+        self.jobs.send(job).unwrap();
+    }
+
+    /// Stops the node, so that its store can be opened again.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(executor) = self.executor.take() {
+            // A panic over there was printed there, and a waiting test has failed by it.
+            let _ = executor.join();
+        }
+        self.net.shutdown();
+        self.proposer.shutdown();
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Two networks that are connected; the second answers with what is served.
+async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>) {
+    let (node, mut node_events, _) = p2p::start(net_config(NODE, PROPOSER, None)).unwrap();
+    let address = next("an address", &mut node_events, |event| match event {
+        NetEvent::Listening(address) => Some(address),
+        _ => None,
+    })
+    .await;
+    let dialling = net_config(PROPOSER, NODE, Some(address));
+    let (proposer, proposer_events, _) = p2p::start(dialling).unwrap();
+    let connected = |event| matches!(event, NetEvent::Connected(_)).then_some(());
+    next("a connection", &mut node_events, connected).await;
+    let served = Arc::default();
+    tokio::spawn(answer(Arc::clone(&served), proposer_events));
+    // What else the network says has no reader here; it must not fill up.
+    tokio::spawn(async move { while node_events.recv().await.is_some() {} });
+    (node, proposer, served)
+}
+
+async fn answer(served: Arc<Mutex<Served>>, mut events: async_mpsc::Receiver<NetEvent>) {
+    while let Some(event) = events.recv().await {
+        let NetEvent::Request { bytes, reply, .. } = event else { continue };
+        let served = served.lock().unwrap();
+        let response = match Request::from_bytes(&bytes) {
+            Ok(Request::Body(block)) => Response::Body(served.bodies.get(&block).cloned()),
+            Ok(Request::Events(_, names)) => {
+                let found = names.iter().filter_map(|name| served.events.get(name).cloned());
+                Response::Events(found.collect())
+            }
+            other => panic!("unexpected request: {other:?}"),
+        };
+        reply.send(Bytes::from(response.to_bytes()));
+    }
+}
+
+fn net_config(own: &str, peer: &str, address: Option<String>) -> NetConfig {
+    NetConfig {
+        secret: key(&format!("{own} network")),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+        peers: vec![PeerConfig {
+            key: key(&format!("{peer} network")).public(),
+            party: party(peer),
+            addresses: address.into_iter().collect(),
+        }],
+        limits: NetLimits::default(),
+    }
+}

@@ -1,0 +1,41 @@
+//! The command line as a user meets it: arguments in; output, errors and exit code out.
+
+use std::ffi::OsStr;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::built;
+
+/// What a command did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// Data.
+    pub stdout: String,
+    /// Everything else.
+    pub stderr: String,
+}
+
+/// Runs `consign` with these arguments.
+///
+/// # Panics
+/// When it cannot be started, or is ended by a signal.
+pub async fn consign<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ran {
+    let output = Command::new(built("consign"))
+        .args(arguments)
+        // Whoever runs the tests may have a network of their own.
+        .env_remove("CONSIGN_NODE")
+        .env_remove("CONSIGN_TRUST")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it can be run");
+    Ran {
+        code: output.status.code().expect("it ended by itself"),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

@@ -1,0 +1,47 @@
+//! What nodes do while nobody asks anything of them.
+
+use std::time::Duration;
+
+use consign_cli::devnet::process;
+
+use super::Drill;
+use crate::bench::machine::usage;
+
+/// What one node did while nobody asked anything of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Idle {
+    /// Blocks that it committed.
+    pub blocks: u64,
+    /// What it took of one core; 1 is all of it.
+    pub cpu_share: f64,
+}
+
+impl Drill {
+    /// Leaves the nodes alone for `window`: the one place where a drill lets time pass, because its
+    /// passing is what is looked at. Not even a status is asked for meanwhile.
+    ///
+    /// # Panics
+    /// When a node does not run.
+    pub async fn leave_alone(&self, window: Duration) -> Vec<Idle> {
+        let before = self.look().await;
+        tokio::time::sleep(window).await;
+        let after = self.look().await;
+        let each = before.into_iter().zip(after);
+        each.map(|((height, cpu_ms), (later_height, later_cpu_ms))| Idle {
+            blocks: later_height - height,
+            cpu_share: (later_cpu_ms - cpu_ms) / (window.as_secs_f64() * 1000.0),
+        })
+        .collect()
+    }
+
+    /// Height and processor time of each node.
+    async fn look(&self) -> Vec<(u64, f64)> {
+        let mut seen = Vec::new();
+        for party in self.parties() {
+            let height = self.height(&party).await.expect("the node answers");
+            let pid = process::running(self.home(&party)).expect("the node runs");
+            seen.push((height, usage(pid.as_raw_nonzero().get().unsigned_abs()).cpu_ms));
+        }
+        seen
+    }
+}

@@ -1,0 +1,14 @@
+//! Four real nodes, as their users and their attackers meet them.
+//!
+//! Each test has a network of its own and ends with [`Drill::finish`]: every node's stored data verify
+//! from bytes alone, all hold the same, and in it is what was proven, each once, and nothing else. What
+//! happens when nodes are killed stands in `recovery.rs`.
+//!
+//! [`Drill::finish`]: consign_tests::drill::Drill::finish
+
+mod bad_input;
+mod idle;
+mod newcomer;
+mod replay;
+mod stranger;
+mod tiles;

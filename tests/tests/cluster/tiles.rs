@@ -1,0 +1,104 @@
+//! The log as files, and the proofs that a node gives: verified with nothing but the genesis.
+
+use consign_ledger::log;
+use consign_tests::drill::Drill;
+use consign_tests::drill::files::ServedLog;
+use consign_types::block::TreeSize;
+use consign_types::event::{Action, Kind};
+use consign_types::merkle::ConsistencyProof;
+use consign_types::receipt::Receipt;
+
+/// Digits of base64 that hold the key id before a signature.
+const KEY_ID_DIGITS: usize = 6;
+
+/// Every root, from the entries that each node serves; the same everywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_that_each_node_serves_are_the_log_that_a_quorum_signed() {
+    let mut drill = Drill::start().await;
+    let parties = drill.parties();
+    // More than a tile, so that there is a second level.
+    drill.load(&parties, 80).await;
+    for party in &parties {
+        drill.until_all_proven(party).await;
+    }
+    let mut logs = Vec::new();
+    for party in &parties {
+        let genesis = drill.devnet().genesis();
+        logs.push(ServedLog::read(&drill.home(party).url, genesis).await);
+    }
+    let held = drill.finish().await;
+    for log in &logs {
+        assert_eq!((log.size, log.root), (held.size, held.root));
+        assert_eq!(log.event_ids(), held.events);
+        assert_eq!(log.entries, logs[0].entries);
+        assert!(log.files.keys().any(|path| path.level == Some(1)));
+    }
+}
+
+/// What an auditor is given, and what becomes of it with one byte changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_verifies_offline_and_fails_with_any_byte_flipped() {
+    let mut drill = Drill::start().await;
+    let parties = drill.parties();
+    let desk = drill.enrol(&parties[0], "desk", &[Kind::Register]).await;
+    drill.load(&parties, 20).await;
+    let event = desk.signs(1, "trk/forwarder/PROOF-1", Action::Register);
+    drill.prove(&parties[0], &event).await;
+    let view = drill.client(&parties[2]).event_inclusion(event.id(), None).await.expect("a proof");
+    let text = view.tlog_proof.expect("a file");
+    let genesis = drill.devnet().genesis();
+    let verdict = |text: &str| {
+        let receipt: Receipt = text.parse().map_err(|e| format!("malformed: {e}"))?;
+        let proven = receipt.verify(event.leaf_hash(), genesis.origin(), genesis.validators());
+        proven.map_err(|e| e.to_string())
+    };
+    let proven = verdict(&text).expect("it verifies");
+    assert_eq!(proven.checkpoint.size, TreeSize(view.tree_size));
+    assert!(proven.validators.len() >= 3);
+
+    // A cosignature beyond the quorum could be lost without harm, the log's own signature is not for a
+    // verifier of quorums: of all else, not a byte may change.
+    let log_line = text.lines().find(|line| line.starts_with(&format!("— {} ", genesis.origin())));
+    let log_line = log_line.expect("the log's own signature");
+    let unsigned = text.find(log_line).expect("it is in there");
+    let unsigned = unsigned..unsigned + log_line.len();
+    let mut passed = Vec::new();
+    for at in (0..text.len()).filter(|at| !unsigned.contains(at)) {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] ^= 1;
+        if let Ok(flipped) = String::from_utf8(bytes)
+            && verdict(&flipped).is_ok()
+        {
+            passed.push(at);
+        }
+    }
+    // Name and key id of a cosignature: then it is nobody's, and the others are a quorum still.
+    let names_nobody = |at: &usize| {
+        let line = text[..*at].rfind('\n').map_or(0, |end| end + 1);
+        let signature = text[line..].starts_with("— ").then(|| text[line + 4..].find(' '));
+        signature.flatten().is_some_and(|name| *at <= line + 4 + name + KEY_ID_DIGITS)
+    };
+    assert!(passed.iter().all(names_nobody), "a changed byte was not noticed: {passed:?}");
+    drill.finish().await;
+}
+
+/// From each of many sizes to the last one.
+#[tokio::test(flavor = "multi_thread")]
+async fn consistency_proofs_between_sizes_of_the_log_verify() {
+    let mut drill = Drill::start().await;
+    let parties = drill.parties();
+    drill.load(&parties, 20).await;
+    drill.until_all_proven(&parties[1]).await;
+    let served = ServedLog::read(&drill.home(&parties[1]).url, drill.devnet().genesis()).await;
+    let tiles = log::Mirror::new(served.size, |path: &log::TilePath| served.files.get(path).cloned());
+    let client = drill.client(&parties[1]);
+    for from in 1..=served.size.0 {
+        let view = client.consistency(from, served.size.0).await.expect("a proof");
+        let root = log::root_at(&tiles, TreeSize(from)).expect("the tiles hold it");
+        assert_eq!((view.from_root.0, view.to_root.0), (root, served.root), "from {from}");
+        let path = view.path.iter().map(|node| node.0).collect();
+        let proof = ConsistencyProof { from: TreeSize(from), to: served.size, path };
+        assert_eq!(proof.verify(root, served.root), Ok(()), "from {from}");
+    }
+    drill.finish().await;
+}

@@ -106,7 +106,10 @@ async fn an_event_waits_for_what_it_refers_to_and_is_admitted_behind_it() {
     assert!(scene.bench.pool.holds(&accept.id()));
     assert!(!*scene.bench.pool.work().borrow(), "what waits is no work");
 
-    assert_eq!(scene.offer_all(&[registered.clone(), offer.clone()]), [Admission::Accepted, Admission::Accepted]);
+    assert_eq!(
+        scene.offer_all(&[registered.clone(), offer.clone()]),
+        [Admission::Accepted, Admission::Accepted]
+    );
     assert_eq!(scene.bench.pool.parked(), 0);
     assert_eq!(
         scene.pooled(),
@@ -185,7 +188,10 @@ async fn a_refusal_is_remembered_until_the_event_gets_in() {
 
     // An offer to the forwarder makes it a party to the unit, and its event gets in.
     let offer = scene.scribe.offer("handler.dock2", &unit("A"), "forwarder", registered.id());
-    assert_eq!(scene.offer_all(&[offer, theirs.clone()]), [Admission::Accepted, Admission::Accepted]);
+    assert_eq!(
+        scene.offer_all(&[offer, theirs.clone()]),
+        [Admission::Accepted, Admission::Accepted]
+    );
     assert_eq!(scene.refusal_code(&theirs), None);
 }
 
@@ -195,16 +201,16 @@ async fn what_a_committed_block_made_impossible_is_refused_when_the_next_is_buil
     let mut scene = Scene::set().await;
     let pooled = scene.scribe.register("handler.dock1", &unit("A"));
     let rival = {
-        let mut draft = scene.scribe.draft(
-            "handler.dock1",
-            Subject::Unit(unit("B")),
-            Action::Register,
-        );
+        let mut draft =
+            scene.scribe.draft("handler.dock1", Subject::Unit(unit("B")), Action::Register);
         draft.sequence = pooled.event().sequence;
         sign(draft)
     };
     let stays = scene.scribe.register("handler.dock2", &unit("C"));
-    assert_eq!(scene.offer_all(&[pooled.clone(), stays.clone()]), [Admission::Accepted, Admission::Accepted]);
+    assert_eq!(
+        scene.offer_all(&[pooled.clone(), stays.clone()]),
+        [Admission::Accepted, Admission::Accepted]
+    );
 
     let time = GENESIS_TIME.plus(2_000);
     let block = Proposal::of(&scene.bench.committed, time, std::slice::from_ref(&rival));

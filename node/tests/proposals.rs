@@ -351,8 +351,10 @@ async fn a_proposal_with_an_event_that_is_not_what_it_says_gets_no_vote() {
     let posed = SignedEvent::sign(posed, &key("airline.dock1"));
     let garbage = b"no event at all".to_vec();
     let no_event = {
-        let mut proposal =
-            scene.block(&[]).names(|n| n.push(merkle::leaf_hash(&garbage))).record(|r| r.events = 1);
+        let mut proposal = scene
+            .block(&[])
+            .names(|n| n.push(merkle::leaf_hash(&garbage)))
+            .record(|r| r.events = 1);
         proposal.events.insert(merkle::leaf_hash(&garbage), garbage);
         proposal
     };
@@ -361,7 +363,7 @@ async fn a_proposal_with_an_event_that_is_not_what_it_says_gets_no_vote() {
         .run([
             Case::invalid(
                 "bad signature",
-                scene.block(&[spoiled_one.clone()]),
+                scene.block(std::slice::from_ref(&spoiled_one)),
                 "the signature of handler.dock1 does not match",
             ),
             Case::invalid(

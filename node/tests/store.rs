@@ -62,8 +62,7 @@ fn raw(dir: &Path) -> DB {
 #[test]
 fn a_fresh_store_holds_the_genesis_block_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let (map_root, _) =
-        map::update(&MemoryMap::default(), 0, &genesis_writes(&genesis())).unwrap();
+    let (map_root, _) = map::update(&MemoryMap::default(), 0, &genesis_writes(&genesis())).unwrap();
     let expected = genesis().block(map_root);
 
     let committed = open(dir.path()).unwrap();
@@ -131,7 +130,7 @@ async fn a_store_outlives_the_versions_of_the_map_that_it_keeps() {
     assert_eq!(stale, MAP_VERSIONS_KEPT, "versions whose replaced nodes are still kept");
     assert_eq!(checked(dir.path()).unwrap().root, tip.root);
     let bench = Bench::start(dir.path()).await;
-    bench.pool.offer(vec![scribe.register("handler.dock1", &unit("last"))]);
+    bench.pool.offer(vec![scribe.register("handler.dock1", &unit("LAST"))]);
     let block = bench.build(false).unwrap();
     bench.commit(block);
     bench.stop();

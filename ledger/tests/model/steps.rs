@@ -305,7 +305,10 @@ impl Choice<'_> {
         let kinds: Vec<Kind> = if self.roll(6, 6) == 0 {
             Kind::ALL.to_vec()
         } else {
-            support::device_kinds().into_iter().filter(|k| *k as usize % 2 == 0).collect()
+            support::device_kinds()
+                .into_iter()
+                .filter(|k| (*k as usize).is_multiple_of(2))
+                .collect()
         };
         let mut action = support::enrol(&device, &kinds);
         if let Action::Enrol { places, .. } = &mut action {

@@ -238,13 +238,12 @@ fn a_block_writes_no_more_entries_than_it_may() {
         desk.submit_block(&events).unwrap();
     }
     let mut executor = Executor::new(&desk.entries, desk.context());
-    let mut sequence = desk.signer(&signer("forwarder.dock1")).unwrap().sequence.high();
+    let used = desk.signer(&signer("forwarder.dock1")).unwrap().sequence.high();
     let mut full = None;
-    for group in 0..groups {
+    for (sequence, group) in (used + 1..).zip(0..groups) {
         let number = |n: usize| unit(&format!("N{:05}", group * (CHILDREN_MAX + 1) + n));
         let children: Vec<UnitId> = (1..=CHILDREN_MAX).map(number).collect();
         let action = into(&children.iter().collect::<Vec<_>>());
-        sequence += 1;
         let event = Event { sequence, ..desk.draft("forwarder.dock1", &number(0), action) };
         if let Err(refusal) = executor.push(&sign(event)) {
             full = Some((group, refusal));

@@ -143,7 +143,12 @@ pub fn verified(committed: &Committed, events: &[SignedEvent]) -> Vec<Verified> 
 }
 
 /// Proof that these validators decided `block` on `tip`.
-pub fn certificate(committed: &Committed, tip: &Tip, block: BlockId, signers: &[u16]) -> Certificate {
+pub fn certificate(
+    committed: &Committed,
+    tip: &Tip,
+    block: BlockId,
+    signers: &[u16],
+) -> Certificate {
     let (height, round) = (tip.height().next(), Round(0));
     let statement = Statement::Precommit(Some(block));
     let message = committed.domain().sign_bytes(height, round, &statement);

@@ -49,10 +49,12 @@ impl Scene {
     fn bad_events(&self) -> Vec<(&'static str, Vec<u8>)> {
         let good = self.desk.signs(2, UNIT, ATTEMPT);
         let good = good.bytes();
-        let foreign = Device { network: NetworkId(Digest::of(&[b"elsewhere"])), ..self.desk.clone() };
+        let foreign =
+            Device { network: NetworkId(Digest::of(&[b"elsewhere"])), ..self.desk.clone() };
         let mut forged = self.desk.clone();
         forged.keyed.key = self.ramp.keyed.key.clone();
-        let (offer, acceptance) = (self.desk.signs(3, UNIT, ATTEMPT), self.ramp.signs(1, UNIT, ATTEMPT));
+        let (offer, acceptance) =
+            (self.desk.signs(3, UNIT, ATTEMPT), self.ramp.signs(1, UNIT, ATTEMPT));
         let mut flipped = good.to_vec();
         *flipped.last_mut().expect("an event") ^= 1;
         let signed = |event: SignedEvent| event.bytes().to_vec();

@@ -24,7 +24,8 @@ async fn a_replay_is_on_the_log_once_and_a_second_one_adds_nothing() {
     let units = 40;
     println!("seed 1");
     let plan = Plan::new(&traffic("synthetic", 1, Some(units)).expect("traffic"), T0);
-    replayed_once(drill, &plan.expect("a plan"), &["synthetic", "--units", &units.to_string()]).await;
+    replayed_once(drill, &plan.expect("a plan"), &["synthetic", "--units", &units.to_string()])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

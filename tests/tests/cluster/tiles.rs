@@ -90,7 +90,8 @@ async fn consistency_proofs_between_sizes_of_the_log_verify() {
     drill.load(&parties, 20).await;
     drill.until_all_proven(&parties[1]).await;
     let served = ServedLog::read(&drill.home(&parties[1]).url, drill.devnet().genesis()).await;
-    let tiles = log::Mirror::new(served.size, |path: &log::TilePath| served.files.get(path).cloned());
+    let tiles =
+        log::Mirror::new(served.size, |path: &log::TilePath| served.files.get(path).cloned());
     let client = drill.client(&parties[1]);
     for from in 1..=served.size.0 {
         let view = client.consistency(from, served.size.0).await.expect("a proof");

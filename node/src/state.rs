@@ -161,6 +161,11 @@ impl Committed {
         sure(self.store.event_index(id))
     }
 
+    /// Whether a signer is enrolled, under whatever key.
+    pub fn knows(&self, signer: &SignerId) -> bool {
+        self.get(&EntryKey::Signer(signer.clone())).is_some()
+    }
+
     /// The key of a signer, by what is committed.
     pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<PublicKey> {
         signer_key(self, signer, id)

@@ -299,6 +299,9 @@ impl Pool {
         let signer = &event.event().signer;
         // Its enrolment may be on the way; a signature that does not hold never mends.
         if self.key_of(signer, &event.key_id()).is_none() {
+            if self.committed.knows(signer) {
+                return Err(self.refuse_unsafe(NotVerified::UnknownKey(signer.clone())));
+            }
             return Ok(Waiting::Unverified(Box::new(event)));
         }
         match event.verify(&mut |signer, id| self.key_of(signer, id)) {

@@ -2,13 +2,11 @@
 //! and nothing of it comes into the log.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use consign_rpc::client::Client;
 use consign_rpc::params::Wait;
 use consign_rpc::views::EventStatus;
 use consign_tests::drill::Drill;
-use consign_tests::drill::command::consign;
 use consign_tests::drill::device::Device;
 use consign_tests::drill::http;
 use consign_types::digest::{Digest, EventId, NetworkId};
@@ -99,7 +97,36 @@ async fn each_bad_event_is_refused_with_its_code_and_sentence() {
         };
         writeln!(table, "{name}\n    {line}").expect("a string");
     }
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r#"
+    nothing
+        rejected -32003 malformed_event: malformed event: end of input bytes
+    truncated
+        rejected -32003 malformed_event: malformed event: end of input bytes
+    with a byte more
+        rejected -32003 malformed_event: event is not in its one canonical encoding
+    bit flipped in the signature
+        bad_signature -32020 -: the signature of forwarder.desk does not match the event's bytes
+    oversized
+        rejected -32003 malformed_event: event has 49153 bytes, more than the 49152 allowed
+    deeply nested
+        rejected -32003 malformed_event: malformed event: unexpected type array at position 0: expected tag
+    other events inside
+        rejected -32003 malformed_event: malformed event payload: the inner event is not of kind offer
+    not canonical: a tag too long
+        rejected -32003 malformed_event: event is not in its one canonical encoding
+    foreign network
+        rule_violation -32024 foreign_network: the event is for another network
+    another device's key
+        unknown_device -32021 -: no key of forwarder.desk with the key id in the event is known here
+    a number that is used
+        seq_conflict -32023 sequence_used: sequence number 1 of forwarder.desk was used or closed before
+    a number far ahead
+        rule_violation -32024 sequence_gap, retryable: sequence number 1000 of forwarder.desk is too far above 1: send the missing ones first, or raise the floor
+    wrong custodian
+        rule_violation -32024 not_custodian: unit trk/forwarder/BAD-1 is held by forwarder, not by airline
+    a kind not enrolled
+        rule_violation -32024 kind_not_enrolled: airline.ramp is not enrolled for events of kind arrive
+    "#);
     scene.drill.finish().await;
 }
 
@@ -208,32 +235,39 @@ async fn each_bad_request_is_refused_with_its_code_and_sentence() {
         let status = answer.status;
         writeln!(table, "{name}\n    {status} {kind} {code}: {message}").expect("a string");
     }
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r#"
+    not JSON
+        200 NO KIND -32700: Parse error
+    not UTF-8
+        400 NO KIND -32700: Parse error
+    no call
+        200 NO KIND -32700: Parse error
+    an unknown method
+        200 method_not_found -32601: there is no method "custody_giveMe"
+    an unknown parameter
+        200 invalid_params -32602: unknown field `wait_for`, expected one of `envelope`, `wait`, `timeoutMs`
+    parameters by position
+        200 invalid_params -32602: parameters are taken by name, in an object, not by position
+    a missing parameter
+        200 invalid_params -32602: missing field `envelope`
+    not base64
+        200 invalid_params -32602: envelope: not standard base64 with padding: Invalid symbol 37, offset 0.
+    another type
+        200 invalid_params -32602: envelope: invalid type: integer `17`, expected a string
+    deeply nested
+        200 invalid_params -32602: params: invalid type: sequence, expected a string
+    too many events
+        200 invalid_params -32602: 101 envelopes; 1 to 100 are taken at once
+    too many calls
+        200 batch_too_large -32010: a batch of 21 calls; at most 20 are taken
+    oversized
+        413 request_too_large -32007: a body has at most 2097152 bytes
+    not an id
+        200 invalid_params -32602: eventId: expected 64 lower-case hexadecimal digits
+    not a unit
+        200 invalid_params -32602: unitId: "952132100000000012" ends in check digit 2, it should be 4
+    a unit nobody knows
+        200 not_found -32001: trk/forwarder/NONE is not registered
+    "#);
     scene.drill.finish().await;
-}
-
-/// The command line says the same words, and its exit codes are those of the table in `--help`.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_says_why_an_event_is_refused() {
-    let scene = Scene::set().await;
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("event.cbor");
-    let mut told = String::new();
-    for (name, bytes) in scene.bad_events() {
-        std::fs::write(&file, bytes).expect("it can be written");
-        let ran = submit(scene.url(), &file).await;
-        assert_eq!(ran.stdout, "", "{name}: data is for what was done");
-        writeln!(told, "{name}: exit {}\n{}", ran.code, indented(&ran.stderr)).expect("a string");
-    }
-    insta::assert_snapshot!(told, @"");
-    scene.drill.finish().await;
-}
-
-async fn submit(url: &str, file: &Path) -> consign_tests::drill::command::Ran {
-    let file = file.to_str().expect("a plain path");
-    consign(["--quiet", "--node", url, "event", "submit", file, "--wait", "proven"]).await
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

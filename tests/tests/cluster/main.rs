@@ -8,7 +8,6 @@
 
 mod bad_input;
 mod idle;
-mod newcomer;
 mod replay;
 mod stranger;
 mod tiles;

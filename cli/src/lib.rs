@@ -4,6 +4,8 @@
 //! replays freight traffic, and verifies proofs offline. It links no database and no consensus: what
 //! it knows of a node it asks over JSON-RPC.
 
+#![allow(rustdoc::invalid_html_tags, reason = "clap prints these comments as they are")]
+
 pub mod args;
 pub mod config;
 pub mod console;

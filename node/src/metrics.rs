@@ -29,8 +29,8 @@ pub struct Metrics {
     pub signing_halted: Gauge,
     /// Events committed.
     pub events_committed: Counter,
-    /// Events admitted to the pool, by where they came from.
-    pub events_accepted: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Events admitted to the pool.
+    pub events_accepted: Counter,
     /// Events refused, by stable code.
     pub events_refused: Family<[(&'static str, String); 1], Counter>,
     /// Events that peers passed on and that there was no room for.
@@ -54,6 +54,8 @@ pub struct Metrics {
     pub net_bytes: Family<[(&'static str, &'static str); 1], Gauge<i64>>,
     /// Handshakes of unknown peers refused.
     pub handshakes_refused: Gauge<u64, AtomicU64>,
+    /// Messages to and from peers that a full queue had no room for.
+    pub messages_dropped: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -69,7 +71,7 @@ impl Default for Metrics {
             pool_bytes: Gauge::default(),
             signing_halted: Gauge::default(),
             events_committed: Counter::default(),
-            events_accepted: Family::default(),
+            events_accepted: Counter::default(),
             events_refused: Family::default(),
             relayed_dropped: Counter::default(),
             evidence: Counter::default(),
@@ -82,6 +84,7 @@ impl Default for Metrics {
             fsync_seconds: seconds(),
             net_bytes: Family::default(),
             handshakes_refused: Gauge::default(),
+            messages_dropped: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -135,6 +138,11 @@ impl Metrics {
             "p2p_handshakes_refused",
             "Unknown peers refused",
             self.handshakes_refused.clone(),
+        );
+        r.register(
+            "p2p_messages_dropped",
+            "Messages that a full queue had no room for",
+            self.messages_dropped.clone(),
         );
     }
 

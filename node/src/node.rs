@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
 use crate::metrics::Metrics;
-use crate::p2p::{self, Class, NetConfig, NetEvent, NetHandle, PeerConfig};
+use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle, PeerConfig};
 use crate::pool::{Pool, Relay};
 use crate::serve::Serving;
 use crate::start;
@@ -35,6 +35,8 @@ use crate::store::Fault;
 use crate::sync::Sync;
 use crate::wire::{Cosigned, PoolMessage, Request, Response, Status};
 
+/// What waits for the consensus loop. What peers send beyond it is dropped; they say it again.
+const DRIVER_INPUTS_MAX: usize = 8_192;
 /// How often peers are told where this node stands when nothing happens.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// How often an unchanged checkpoint is cosigned again.
@@ -77,7 +79,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let bodies = Arc::new(Bodies::default());
     let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone())?);
     let status = Arc::new(Mutex::new(None));
-    let (driver_tx, driver_rx) = mpsc::channel();
+    let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
     let (jobs_tx, jobs_rx) = mpsc::channel();
     let (status_tx, status_rx) = async_mpsc::channel(1024);
 
@@ -234,8 +236,8 @@ fn net_config(config: &Config) -> NetConfig {
 /// Takes what comes from peers to where it belongs.
 async fn dispatch(
     parts: Parts,
-    mut events: async_mpsc::Receiver<NetEvent>,
-    driver: Sender<driver::Event>,
+    mut events: Inbox,
+    driver: SyncSender<driver::Event>,
     statuses: async_mpsc::Sender<(PublicKey, Status)>,
 ) {
     while let Some(event) = events.recv().await {
@@ -271,7 +273,7 @@ async fn dispatch(
 
 fn handle_message(
     parts: &Parts,
-    driver: &Sender<driver::Event>,
+    driver: &SyncSender<driver::Event>,
     statuses: &async_mpsc::Sender<(PublicKey, Status)>,
     from: PublicKey,
     class: Class,
@@ -283,8 +285,10 @@ fn handle_message(
     match class {
         Class::Consensus => {
             if let (Some(from), Ok(message)) = (index, Message::from_bytes(bytes)) {
-                let _ =
-                    driver.send(driver::Event::Input(Box::new(Input::Message { from, message })));
+                let input = Input::Message { from, message };
+                if driver.try_send(driver::Event::Input(Box::new(input))).is_err() {
+                    parts.net.count_dropped();
+                }
             }
         }
         Class::Pool => match PoolMessage::from_bytes(bytes) {
@@ -303,7 +307,8 @@ fn handle_message(
             if let Ok(status) = Status::from_bytes(bytes) {
                 if let Some(from) = index {
                     let begun = Input::Begun { from, height: status.started };
-                    let _ = driver.send(driver::Event::Input(Box::new(begun)));
+                    // A full queue loses it; the next status says it again.
+                    let _ = driver.try_send(driver::Event::Input(Box::new(begun)));
                 }
                 let mut heights = parts.heights.lock().unwrap_or_else(PoisonError::into_inner);
                 heights.insert(from, status.height);
@@ -345,7 +350,7 @@ async fn fetch_checkpoint(parts: Parts, peer: PublicKey) {
 }
 
 /// Tells the engine whether there is work.
-async fn forward_work(pool: Arc<Pool>, driver: Sender<driver::Event>) {
+async fn forward_work(pool: Arc<Pool>, driver: SyncSender<driver::Event>) {
     let mut work = pool.work();
     loop {
         let now = *work.borrow_and_update();

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use consign_node::p2p::{
-    self, Class, NetConfig, NetError, NetEvent, NetHandle, NetLimits, PeerConfig,
+    self, Class, Inbox, NetConfig, NetError, NetEvent, NetHandle, NetLimits, PeerConfig,
 };
 use consign_types::key::PublicKey;
-use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 use support::wait::{DEADLINE, next, until};
@@ -26,7 +25,7 @@ struct Node {
     name: &'static str,
     address: String,
     net: NetHandle,
-    events: Receiver<NetEvent>,
+    events: Inbox,
     task: JoinHandle<()>,
 }
 

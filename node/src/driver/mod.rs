@@ -9,7 +9,7 @@ pub mod files;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -203,7 +203,7 @@ impl Driver {
 }
 
 /// Sends of events to the loop, from wherever they come.
-pub type Events = Sender<Event>;
+pub type Events = SyncSender<Event>;
 
 /// Block time as a validator judges it.
 pub const fn within_window(time: Millis, now: Millis, round: u32) -> bool {

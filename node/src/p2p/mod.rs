@@ -7,6 +7,7 @@
 //! Delivery is not promised: what matters is repeated by who sends it. `libp2p-stream` carries the
 //! streams: it is the maintainers' own crate for exactly this, pinned to its version.
 
+mod inbox;
 mod request;
 mod streams;
 mod swarm;
@@ -22,6 +23,8 @@ use consign_types::party::PartyId;
 use libp2p::PeerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+
+pub use inbox::Inbox;
 
 /// What a network is started with.
 pub struct NetConfig {
@@ -49,21 +52,13 @@ pub struct PeerConfig {
 /// Bounds that concern this node alone.
 #[derive(Clone, Copy, Debug)]
 pub struct NetLimits {
-    /// Messages of one class that wait for one peer.
-    pub queue_messages_max: usize,
-    /// Events that wait for the node.
-    pub inbound_messages_max: usize,
     /// Longest pause between two attempts to reach a peer.
     pub dial_backoff_max: Duration,
 }
 
 impl Default for NetLimits {
     fn default() -> Self {
-        Self {
-            queue_messages_max: 1_024,
-            inbound_messages_max: 1_024,
-            dial_backoff_max: Duration::from_secs(10),
-        }
+        Self { dial_backoff_max: Duration::from_secs(10) }
     }
 }
 
@@ -100,6 +95,24 @@ impl Class {
             Self::Consensus => 64 * 1024,
             Self::Pool => 1024 * 1024,
             Self::Cosignature | Self::Status => 4 * 1024,
+        }
+    }
+
+    /// Messages that wait for one peer; with [`Self::bytes_max`], a bound in bytes.
+    const fn queue_max(self) -> usize {
+        match self {
+            Self::Consensus => 1_024,
+            Self::Pool => 128,
+            Self::Cosignature | Self::Status => 64,
+        }
+    }
+
+    /// Messages of all peers that wait for the node.
+    const fn inbound_max(self) -> usize {
+        match self {
+            Self::Consensus => 1_024,
+            Self::Pool => 32,
+            Self::Cosignature | Self::Status => 256,
         }
     }
 
@@ -177,7 +190,7 @@ pub struct NetStats {
     pub bytes_in: u64,
     /// Handshakes of unknown peers refused.
     pub refused: u64,
-    /// Messages dropped because a peer's queue was full.
+    /// Messages dropped because a queue was full.
     pub dropped: u64,
 }
 
@@ -196,9 +209,12 @@ struct Queues {
 }
 
 type Connected = Arc<RwLock<HashMap<PeerId, Queues>>>;
+/// Who may connect. A stream may be there before its connection is noted, so streams are judged by this.
+type Allowed = Arc<RwLock<HashMap<PeerId, PublicKey>>>;
 
 enum Command {
     Request { to: PeerId, bytes: Bytes, answer: oneshot::Sender<Bytes> },
+    Disconnect(PeerId),
     Allow(Vec<PeerConfig>),
     Shutdown,
 }
@@ -208,6 +224,7 @@ enum Command {
 pub struct NetHandle {
     commands: mpsc::UnboundedSender<Command>,
     connected: Connected,
+    allowed: Allowed,
     counters: Arc<Counters>,
 }
 
@@ -277,6 +294,11 @@ impl NetHandle {
         let _ = self.commands.send(Command::Shutdown);
     }
 
+    /// Counts a message that came and that the node had no room for.
+    pub fn count_dropped(&self) {
+        self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted.
     pub fn stats(&self) -> NetStats {
         NetStats {
@@ -293,19 +315,18 @@ impl NetHandle {
 ///
 /// # Errors
 /// When an address cannot be listened on.
-pub fn start(
-    config: NetConfig,
-) -> Result<(NetHandle, mpsc::Receiver<NetEvent>, JoinHandle<()>), NetError> {
+pub fn start(config: NetConfig) -> Result<(NetHandle, Inbox, JoinHandle<()>), NetError> {
     let (commands, commands_rx) = mpsc::unbounded_channel();
-    let (events, events_rx) = mpsc::channel(config.limits.inbound_messages_max);
+    let (outlets, inbox) = inbox::queues();
     let handle = NetHandle {
         commands,
         connected: Connected::default(),
+        allowed: Allowed::default(),
         counters: Arc::new(Counters::default()),
     };
-    let swarm = swarm::Network::new(&config, handle.clone(), events)?;
+    let swarm = swarm::Network::new(&config, handle.clone(), outlets)?;
     let task = tokio::spawn(swarm.run(commands_rx));
-    Ok((handle, events_rx, task))
+    Ok((handle, inbox, task))
 }
 
 /// The libp2p name of a network key.

@@ -1,7 +1,8 @@
 //! The long-lived streams: one each way for each class and peer, frames in order.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +12,20 @@ use futures::{AsyncWriteExt as _, StreamExt as _};
 use libp2p::{PeerId, StreamProtocol};
 use libp2p_stream::{Control, IncomingStreams};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
+use super::inbox::Outlets;
 use super::request::{read_frame, write_frame};
-use super::{Class, Connected, Counters, NetEvent};
+use super::{Class, Command, Counters, NetEvent, NetHandle};
 
+/// A vote and its neighbours fit many times.
+const BUFFER_BYTES: usize = 64 * 1024;
 /// Pause before a stream that could not be opened is tried again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
 
-/// Writes what is queued for one class and peer, until the queue is closed.
+/// Writes what is queued for one class and peer, until the peer is gone. What is left then is dropped:
+/// after a reconnect it would be stale.
 pub async fn write(
     mut control: Control,
     peer: PeerId,
@@ -29,17 +35,15 @@ pub async fn write(
 ) {
     // What could not be written is written first on the next stream.
     let mut unsent: Option<Bytes> = None;
-    while !(queue.is_closed() && queue.is_empty()) {
+    while !queue.is_closed() {
         if unsent.is_none() {
             unsent = queue.recv().await;
-        }
-        if unsent.is_none() {
-            return;
+            continue;
         }
         let protocol = StreamProtocol::new(class.protocol());
         match control.open_stream(peer, protocol).await {
             Ok(stream) => {
-                let mut stream = BufWriter::with_capacity(64 * 1024, stream);
+                let mut stream = BufWriter::with_capacity(BUFFER_BYTES, stream);
                 if let Err(error) = pump(&mut stream, &mut unsent, &mut queue, &counters).await {
                     debug!(code = "net.stream.closed", peer = %peer, ?class, error = %error);
                 }
@@ -58,7 +62,7 @@ async fn pump<T: futures::AsyncWrite + Unpin + Send>(
     queue: &mut mpsc::Receiver<Bytes>,
     counters: &Counters,
 ) -> std::io::Result<()> {
-    loop {
+    while !queue.is_closed() {
         while let Some(bytes) = unsent.take() {
             if let Err(error) = write_frame(stream, &bytes).await {
                 *unsent = Some(bytes);
@@ -70,36 +74,39 @@ async fn pump<T: futures::AsyncWrite + Unpin + Send>(
         // Nothing waits: what was gathered goes out.
         stream.flush().await?;
         *unsent = queue.recv().await;
-        if unsent.is_none() {
-            return stream.close().await;
-        }
     }
+    stream.close().await
 }
 
 /// Reads every stream of one class that peers open, for ever.
 pub async fn accept(
     mut incoming: IncomingStreams,
     class: Class,
-    connected: Connected,
-    events: mpsc::Sender<NetEvent>,
-    counters: Arc<Counters>,
+    handle: NetHandle,
+    outlets: Outlets,
 ) {
+    let mut readers: HashMap<PeerId, AbortHandle> = HashMap::new();
     while let Some((peer, stream)) = incoming.next().await {
         let key = {
-            let connected = connected.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            connected.get(&peer).map(|queues| queues.key)
+            let allowed = handle.allowed.read().unwrap_or_else(PoisonError::into_inner);
+            allowed.get(&peer).copied()
         };
-        // The swarm tells of a connection before it hands out its streams; else it is gone again.
+        // It was cut off meanwhile.
         let Some(from) = key else { continue };
-        let (events, counters) = (events.clone(), Arc::clone(&counters));
-        tokio::spawn(async move {
-            let mut stream = BufReader::with_capacity(64 * 1024, stream);
-            if let Err(error) = read(&mut stream, from, class, &events, &counters).await
+        let (to, handle) = (outlets.class(class).clone(), handle.clone());
+        let reader = tokio::spawn(async move {
+            let mut stream = BufReader::with_capacity(BUFFER_BYTES, stream);
+            if let Err(error) = read(&mut stream, from, class, &to, &handle.counters).await
                 && error.kind() == std::io::ErrorKind::InvalidData
             {
                 warn!(code = "net.frame.oversize", peer = %from, ?class, error = %error);
+                let _ = handle.commands.send(Command::Disconnect(peer));
             }
         });
+        // One stream for each class and peer: a new one replaces the old.
+        if let Some(old) = readers.insert(peer, reader.abort_handle()) {
+            old.abort();
+        }
     }
 }
 
@@ -108,13 +115,13 @@ async fn read<T: futures::AsyncRead + Unpin + Send>(
     stream: &mut T,
     from: PublicKey,
     class: Class,
-    events: &mpsc::Sender<NetEvent>,
+    to: &mpsc::Sender<NetEvent>,
     counters: &Counters,
 ) -> std::io::Result<()> {
     loop {
         let bytes = read_frame(stream, class.bytes_max()).await?;
         counters.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if events.send(NetEvent::Message { from, class, bytes }).await.is_err() {
+        if to.send(NetEvent::Message { from, class, bytes }).await.is_err() {
             return Ok(());
         }
     }

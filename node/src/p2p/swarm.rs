@@ -16,11 +16,12 @@ use libp2p::request_response::{
     Event as RequestEvent, Message, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::swarm::{ListenError, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, ping, tcp, yamux};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use super::inbox::Outlets;
 use super::{
     Class, Command, NetConfig, NetError, NetEvent, NetHandle, PeerConfig, Queues, Reply, peer_id,
     request, streams,
@@ -61,22 +62,17 @@ struct Known {
 pub struct Network {
     swarm: Swarm<Behaviour>,
     handle: NetHandle,
-    events: mpsc::Sender<NetEvent>,
+    outlets: Outlets,
     known: HashMap<PeerId, Known>,
     answers: HashMap<OutboundRequestId, oneshot::Sender<Bytes>>,
     /// Answers of this node that are not ready yet.
     replies: FuturesUnordered<LateReply>,
     pause_max: Duration,
-    queue_max: usize,
 }
 
 impl Network {
     /// A network that listens already.
-    pub fn new(
-        config: &NetConfig,
-        handle: NetHandle,
-        events: mpsc::Sender<NetEvent>,
-    ) -> Result<Self, NetError> {
+    pub fn new(config: &NetConfig, handle: NetHandle, outlets: Outlets) -> Result<Self, NetError> {
         let mut seed = config.secret.to_seed();
         let transport = |e: &dyn std::fmt::Display| NetError::Transport(e.to_string());
         let keypair =
@@ -107,17 +103,16 @@ impl Network {
         for address in &config.listen {
             let failed = |why: String| NetError::Listen(address.clone(), why);
             let parsed: Multiaddr = address.parse().map_err(|e| failed(format!("{e}")))?;
-            swarm.listen_on(parsed).map_err(|e| failed(e.to_string()))?;
+            swarm.listen_on(parsed).map_err(|e| failed(with_sources(&e)))?;
         }
         let mut network = Self {
             swarm,
             handle,
-            events,
+            outlets,
             known: HashMap::new(),
             answers: HashMap::new(),
             replies: FuturesUnordered::new(),
             pause_max: config.limits.dial_backoff_max,
-            queue_max: config.limits.queue_messages_max,
         };
         network.allow(config.peers.clone());
         network.accept_streams()?;
@@ -130,13 +125,8 @@ impl Network {
             let incoming = control
                 .accept(StreamProtocol::new(class.protocol()))
                 .map_err(|e| NetError::Transport(e.to_string()))?;
-            tokio::spawn(streams::accept(
-                incoming,
-                class,
-                Arc::clone(&self.handle.connected),
-                self.events.clone(),
-                Arc::clone(&self.handle.counters),
-            ));
+            let (handle, outlets) = (self.handle.clone(), self.outlets.clone());
+            tokio::spawn(streams::accept(incoming, class, handle, outlets));
         }
         Ok(())
     }
@@ -147,13 +137,17 @@ impl Network {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                event = self.swarm.select_next_some() => self.on_swarm(event).await,
+                event = self.swarm.select_next_some() => self.on_swarm(event),
                 command = commands.recv() => match command {
                     Some(Command::Request { to, bytes, answer }) => {
                         let id = self.swarm.behaviour_mut().requests.send_request(&to, bytes);
                         self.answers.insert(id, answer);
                     }
                     Some(Command::Allow(peers)) => self.allow(peers),
+                    Some(Command::Disconnect(peer)) => {
+                        // Gone already is as good.
+                        let _ = self.swarm.disconnect_peer_id(peer);
+                    }
                     Some(Command::Shutdown) | None => return,
                 },
                 Some(reply) = self.replies.next(), if !self.replies.is_empty() => {
@@ -184,6 +178,8 @@ impl Network {
             let known = Known { key: peer.key, addresses, next_dial: now, pause: DIAL_TICK };
             self.known.insert(id, known);
         }
+        let allowed = self.known.iter().map(|(id, known)| (*id, known.key)).collect();
+        *self.handle.allowed.write().unwrap_or_else(PoisonError::into_inner) = allowed;
     }
 
     fn dial_absent(&mut self) {
@@ -215,15 +211,15 @@ impl Network {
         }
     }
 
-    async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                let _ = self.events.send(NetEvent::Listening(address.to_string())).await;
+                self.came(NetEvent::Listening(address.to_string()));
             }
             SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
                 if num_established.get() == 1 =>
             {
-                self.on_connected(peer_id).await;
+                self.on_connected(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 let gone = self
@@ -233,12 +229,17 @@ impl Network {
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(&peer_id);
                 if let Some(queues) = gone {
-                    let _ = self.events.send(NetEvent::Disconnected(queues.key)).await;
+                    self.came(NetEvent::Disconnected(queues.key));
                 }
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
-                self.handle.counters.refused.fetch_add(1, Ordering::Relaxed);
-                info!(code = "net.peer.refused", from = %send_back_addr, why = %error);
+                let why = with_sources(&error);
+                if matches!(error, ListenError::Denied { .. }) {
+                    self.handle.counters.refused.fetch_add(1, Ordering::Relaxed);
+                    info!(code = "net.peer.refused", from = %send_back_addr, why);
+                } else {
+                    debug!(code = "net.handshake.failed", from = %send_back_addr, why);
+                }
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 debug!(code = "net.dial.failed", peer = ?peer_id, error = %error);
@@ -251,16 +252,16 @@ impl Network {
                 warn!(code = "net.ping.failed", peer = %peer, error = %error);
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => self.on_request(event).await,
+            SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => self.on_request(event),
             _ => {}
         }
     }
 
-    async fn on_connected(&mut self, peer: PeerId) {
+    fn on_connected(&mut self, peer: PeerId) {
         let Some(known) = self.known.get(&peer) else { return };
         let key = known.key;
         let by_class = Class::ALL.map(|class| {
-            let (sender, queue) = mpsc::channel(self.queue_max);
+            let (sender, queue) = mpsc::channel(class.queue_max());
             let control = self.swarm.behaviour().streams.new_control();
             let counters = Arc::clone(&self.handle.counters);
             tokio::spawn(streams::write(control, peer, class, queue, counters));
@@ -271,10 +272,15 @@ impl Network {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(peer, Queues { key, by_class });
-        let _ = self.events.send(NetEvent::Connected(key)).await;
+        self.came(NetEvent::Connected(key));
     }
 
-    async fn on_request(&mut self, event: RequestEvent<Bytes, Bytes>) {
+    fn came(&self, event: NetEvent) {
+        // Nobody listens any more once the node stops.
+        let _ = self.outlets.comings.send(event);
+    }
+
+    fn on_request(&mut self, event: RequestEvent<Bytes, Bytes>) {
         match event {
             RequestEvent::Message { peer, message, .. } => match message {
                 Message::Request { request, channel, .. } => {
@@ -282,7 +288,9 @@ impl Network {
                     let (reply, answered) = oneshot::channel();
                     let from = known.key;
                     let event = NetEvent::Request { from, bytes: request, reply: Reply(reply) };
-                    if self.events.send(event).await.is_err() {
+                    // Dropped without an answer, the request fails at its asker.
+                    if self.outlets.requests.try_send(event).is_err() {
+                        debug!(code = "net.request.refused", peer = %peer);
                         return;
                     }
                     self.replies.push(Box::pin(async move {
@@ -302,4 +310,19 @@ impl Network {
             RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
         }
     }
+}
+
+/// An error and what it comes from: libp2p's outer errors alone say little.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -343,6 +343,7 @@ impl Pool {
         match answer {
             Ok(()) => {
                 inner.insert(verified);
+                self.metrics.events_accepted.inc();
                 Admission::Accepted
             }
             Err(Refusal::UnknownReference(rejection)) => {

@@ -470,6 +470,7 @@ impl Backend for Serving {
         metrics.proven_size.set(progress.proven.0 as i64);
         metrics.peers.set(stats.connected as i64);
         metrics.handshakes_refused.set(stats.refused);
+        metrics.messages_dropped.set(stats.dropped);
         let way = |way: &'static str| metrics.net_bytes.get_or_create(&[("way", way)]).clone();
         way("in").set(stats.bytes_in as i64);
         way("out").set(stats.bytes_out as i64);

@@ -16,7 +16,7 @@ use consign_node::driver;
 use consign_node::executor::{Executor, Job, execute};
 use consign_node::gather::{Bodies, Gathered, Gatherer};
 use consign_node::metrics::Metrics;
-use consign_node::p2p::{self, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig};
+use consign_node::p2p::{self, Inbox, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig};
 use consign_node::pool::{Pool, Relay};
 use consign_node::start;
 use consign_node::state::Committed;
@@ -68,7 +68,7 @@ impl Bench {
         let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
         let bodies = Arc::new(Bodies::default());
         let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone()).unwrap());
-        let (driver, told) = mpsc::channel();
+        let (driver, told) = mpsc::sync_channel(8_192);
         let (jobs, jobs_rx) = mpsc::channel();
         let mut executor = Executor {
             committed: Arc::clone(&committed),
@@ -217,7 +217,7 @@ async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>) {
     (node, proposer, served)
 }
 
-async fn answer(served: Arc<Mutex<Served>>, mut events: async_mpsc::Receiver<NetEvent>) {
+async fn answer(served: Arc<Mutex<Served>>, mut events: Inbox) {
     while let Some(event) = events.recv().await {
         let NetEvent::Request { bytes, reply, .. } = event else { continue };
         let served = served.lock().unwrap();

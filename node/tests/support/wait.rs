@@ -3,6 +3,8 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use consign_node::p2p::{Inbox, NetEvent};
+
 /// Longest wait for anything that should come; far more than it takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -19,14 +21,14 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The next value that `wanted` takes out of what `from` has.
+/// The next of what came from the network that `wanted` takes.
 ///
 /// # Panics
 /// When none comes before the deadline.
-pub async fn next<T, U>(
+pub async fn next<U>(
     what: &str,
-    from: &mut tokio::sync::mpsc::Receiver<T>,
-    mut wanted: impl FnMut(T) -> Option<U>,
+    from: &mut Inbox,
+    mut wanted: impl FnMut(NetEvent) -> Option<U>,
 ) -> U {
     let found = async {
         loop {

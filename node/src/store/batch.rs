@@ -1,5 +1,7 @@
 //! The one synced write of a block.
 
+use std::sync::Arc;
+
 use consign_ledger::entry::EntryKey;
 use consign_ledger::log::TileHash;
 use consign_ledger::map::{MapBatch, MapStore};
@@ -10,6 +12,7 @@ use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, MAP_VERSIONS_KEPT
 use consign_types::unit::UnitId;
 use rocksdb::WriteBatch;
 
+use super::cache::Fresh;
 use super::{CosignedState, Fault, MapReader, Store, StoredBlock, Tip, cf, keys};
 
 /// Checkpoints with a quorum that are kept; an older leaf is proven by a newer one.
@@ -19,12 +22,13 @@ const NOTES_KEPT: u64 = 4_096;
 pub struct BlockBatch<'a> {
     store: &'a Store,
     batch: WriteBatch,
+    fresh: Fresh,
 }
 
 impl Store {
     /// Begins the write of a block.
     pub fn block_batch(&self) -> BlockBatch<'_> {
-        BlockBatch { store: self, batch: WriteBatch::default() }
+        BlockBatch { store: self, batch: WriteBatch::default(), fresh: Fresh::default() }
     }
 
     /// Makes a body durable, before any vote for it.
@@ -119,12 +123,16 @@ impl BlockBatch<'_> {
     ) -> Result<(), Fault> {
         let entries = self.store.family(cf::ENTRIES);
         for (key, value) in writes {
-            self.batch.put_cf(entries, key.map_key(), value);
+            let key = key.map_key();
+            self.batch.put_cf(entries, key, value);
+            self.fresh.entries.push((key, Arc::from(value.as_slice())));
         }
         let (nodes, stale) = (self.store.family(cf::MAP_NODES), self.store.family(cf::MAP_STALE));
         for (key, node) in &map.nodes {
             self.batch.put_cf(nodes, key, node);
+            self.fresh.nodes.push((key.clone(), Arc::from(node.as_slice())));
         }
+        self.fresh.stale.clone_from(&map.stale);
         let stale_keys: Vec<u8> = encode_stale(&map.stale);
         if !map.stale.is_empty() {
             self.batch.put_cf(stale, version.to_be_bytes(), stale_keys);
@@ -158,7 +166,9 @@ impl BlockBatch<'_> {
     /// # Errors
     /// When it cannot be written or synced; the process must end then.
     pub fn write(self) -> Result<(), Fault> {
-        self.store.write_synced(self.batch)
+        self.store.write_synced(self.batch)?;
+        self.store.caches.absorb(self.fresh);
+        Ok(())
     }
 }
 
@@ -184,7 +194,7 @@ fn decode_stale(mut bytes: &[u8]) -> Vec<&[u8]> {
 
 impl MapStore for MapReader<'_> {
     fn node(&self, key: &[u8]) -> Option<Vec<u8>> {
-        crate::state::sure(self.0.get(cf::MAP_NODES, key))
+        crate::state::sure(self.0.map_node(key)).map(|node| node.to_vec())
     }
 
     /// Entries are kept as they are now: values are for proofs at the newest version.

@@ -6,6 +6,7 @@
 //! process ends and recovers on restart; nothing retries after a failed fsync.
 
 mod batch;
+mod cache;
 mod keys;
 mod read;
 mod tip;
@@ -96,6 +97,7 @@ pub enum Fault {
 pub struct Store {
     db: DB,
     path: PathBuf,
+    caches: cache::Caches,
 }
 
 impl Store {
@@ -129,6 +131,11 @@ impl Store {
                 table.set_bloom_filter(10.0, false);
             }
             let mut family = Options::default();
+            if name == cf::EVENTS {
+                // Mostly asked for ids that are new.
+                family.set_memtable_whole_key_filtering(true);
+                family.set_memtable_prefix_bloom_ratio(0.05);
+            }
             family.set_block_based_table_factory(&table);
             family.set_compression_type(rocksdb::DBCompressionType::Lz4);
             family.set_write_buffer_size(32 << 20);
@@ -136,7 +143,7 @@ impl Store {
         });
         let db = DB::open_cf_descriptors(&options, path, families)
             .map_err(|source| Fault::Store { path: path.to_owned(), what: "open", source })?;
-        Ok(Self { db, path: path.to_owned() })
+        Ok(Self { db, path: path.to_owned(), caches: cache::Caches::default() })
     }
 
     /// Where the database lies.

@@ -155,7 +155,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn entry(&self, map_key: &[u8; 32]) -> Result<Option<Arc<[u8]>>, Fault> {
-        Ok(self.get(cf::ENTRIES, map_key)?.map(Arc::from))
+        self.caches.entry(map_key, || Ok(self.get(cf::ENTRIES, map_key)?.map(Arc::from)))
+    }
+
+    /// A node of the unit map.
+    pub(super) fn map_node(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, Fault> {
+        self.caches.node(key, || Ok(self.get(cf::MAP_NODES, key)?.map(Arc::from)))
     }
 
     /// A body that was made durable before a vote, with the bytes of its events.

@@ -60,7 +60,9 @@ impl Guard {
         match recovered {
             Recovered::Absent if tip == Height(0) && logged.is_empty() => self.unproven = true,
             Recovered::Absent => self.quarantine("the sign-state is missing", None),
-            Recovered::Unreadable => self.quarantine("the sign-state is unreadable", None),
+            Recovered::Unreadable => {
+                self.quarantine("the sign-state is missing or unreadable", None)
+            }
             // An earlier incarnation of the network: nothing signed there conflicts here.
             Recovered::Found(state) if state.epoch() < self.domain.epoch => {}
             Recovered::Found(state) if state.epoch() > self.domain.epoch => {

@@ -5,9 +5,10 @@
 //! a quorum makes a note that anybody can verify.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use consign_consensus::{Signing, Status};
 use consign_types::block::TreeSize;
 use consign_types::checkpoint::{self, Checkpoint, Cosignature, cosigner_key};
 use consign_types::codec::Canonical as _;
@@ -33,6 +34,7 @@ pub struct Cosigner {
     cosigner: Option<(ValidatorIndex, SecretKey)>,
     log_key: SecretKey,
     net: NetHandle,
+    status: Arc<Mutex<Option<Status>>>,
     inner: Mutex<Inner>,
 }
 
@@ -50,7 +52,12 @@ impl Cosigner {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn new(config: &Config, committed: &Committed, net: NetHandle) -> Result<Self, Fault> {
+    pub fn new(
+        config: &Config,
+        committed: &Committed,
+        net: NetHandle,
+        status: Arc<Mutex<Option<Status>>>,
+    ) -> Result<Self, Fault> {
         let set = committed.validators();
         let own = config.keys.cosigner.public();
         let index = set.validators().iter().position(|v| v.cosigner_key == own);
@@ -64,6 +71,7 @@ impl Cosigner {
             cosigner: index.map(|at| (ValidatorIndex(at as u16), config.keys.cosigner.clone())),
             log_key: config.keys.log.clone(),
             net,
+            status,
             inner: Mutex::new(inner),
         })
     }
@@ -71,6 +79,9 @@ impl Cosigner {
     /// What this node will put its name to once `tip` is on disk; goes into the same write.
     pub fn prepare(&self, tip: &Tip) -> Option<CosignedState> {
         self.cosigner.as_ref()?;
+        if !self.may_sign() {
+            return None;
+        }
         let last = self.lock().state;
         let forward = tip.size > last.size || (tip.size == last.size && tip.root == last.root);
         if !forward {
@@ -79,6 +90,13 @@ impl Cosigner {
         }
         let time_s = clock::now().seconds().max(last.time_s);
         Some(CosignedState { size: tip.size, root: tip.root, time_s })
+    }
+
+    /// Whether this node's consensus signs. A node that lost what it signed, and with it what it cosigned,
+    /// stays silent through all heights at which it may have done either.
+    fn may_sign(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.as_ref().is_some_and(|status| status.signing == Signing::Allowed)
     }
 
     /// Signs what was prepared and is on disk now, and sends it to everybody.

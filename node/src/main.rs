@@ -135,7 +135,10 @@ async fn wait_for_signal() {
 }
 
 fn start_logging(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The engine tells of each vote; who wants that names its target in `log.level`.
+    let with_quiet_engine = |level: &str| format!("arc_malachitebft=warn,{level}");
+    let filter = EnvFilter::try_new(with_quiet_engine(&config.log.level))
+        .unwrap_or_else(|_| EnvFilter::new(with_quiet_engine("info")));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),

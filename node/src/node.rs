@@ -77,8 +77,9 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
     let relay = Arc::new(Relay::new(net.clone()));
     let bodies = Arc::new(Bodies::default());
-    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone())?);
     let status = Arc::new(Mutex::new(None));
+    let cosigner = Cosigner::new(&config, &committed, net.clone(), Arc::clone(&status))?;
+    let cosigner = Arc::new(cosigner);
     let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
     let (jobs_tx, jobs_rx) = mpsc::channel();
     let (status_tx, status_rx) = async_mpsc::channel(1024);

@@ -96,11 +96,16 @@ impl SignStateFile {
         let slot = |index: u64| {
             let start = (index * SLOT_STRIDE) as usize;
             let end = bytes.len().min(start + sign_state::SLOT_BYTES);
-            let slot = bytes.get(start..end).unwrap_or_default();
-            // A slot that was never written reads as zeros where the other one lies behind it.
-            if slot.iter().all(|b| *b == 0) { &[] } else { slot }
+            bytes.get(start..end).unwrap_or_default()
         };
-        let recovered = sign_state::recover([slot(0), slot(1)]);
+        let blank = |slot: &[u8]| slot.iter().all(|b| *b == 0);
+        let slots = match [slot(0), slot(1)] {
+            // A file of zeros was a sign-state once: it is unreadable, not absent.
+            [first, second] if blank(first) && blank(second) => [first, second],
+            // A slot that was never written reads as zeros where the other one lies behind it.
+            slots => slots.map(|slot| if blank(slot) { &[][..] } else { slot }),
+        };
+        let recovered = sign_state::recover(slots);
         Ok((Self { file, path }, recovered))
     }
 

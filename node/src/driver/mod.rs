@@ -74,6 +74,10 @@ pub fn run(
         mark.clear()?;
         recovered_state = sign_state::Recovered::Found(fresh);
     }
+    if recovered_state == sign_state::Recovered::Absent {
+        // An empty disk without the mark is a lost disk, at whatever height the network is.
+        recovered_state = sign_state::Recovered::Unreadable;
+    }
     if recovered_log.torn {
         warn!(code = "consensus.log.torn", height = recovered_log.height.map(|h| h.0));
     }
@@ -126,11 +130,12 @@ impl Driver {
 
     fn step(&mut self, input: Input) -> Result<(), Fault> {
         let effects = self.engine.step(clock::now(), input);
-        for effect in effects {
-            self.carry_out(effect)?;
-        }
+        // First, because what the effects lead to asks whether this node signs.
         if let Ok(mut status) = self.wiring.status.lock() {
             *status = Some(self.engine.status());
+        }
+        for effect in effects {
+            self.carry_out(effect)?;
         }
         Ok(())
     }

@@ -48,6 +48,13 @@ impl Outlets {
 }
 
 impl Inbox {
+    /// Takes nothing more: whoever sends finds the node gone.
+    pub fn close(&mut self) {
+        self.comings.close();
+        self.requests.close();
+        self.by_class.iter_mut().for_each(Receiver::close);
+    }
+
     /// What is next: the smaller and more urgent classes first. `None` once the network has ended.
     pub async fn recv(&mut self) -> Option<NetEvent> {
         let [consensus, pool, cosignature, status] = &mut self.by_class;

@@ -5,6 +5,7 @@
 //! silence. Each event's signature is checked once, when the node first meets it, off the consensus
 //! path and on all cores.
 
+mod parking;
 mod relay;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,13 +25,14 @@ use lru::LruCache;
 use rayon::prelude::*;
 use tokio::sync::{Notify, futures::Notified, watch};
 
+use parking::{Parked, Parking, Waiting};
 pub use relay::Relay;
 
 use crate::metrics::Metrics;
 use crate::state::Committed;
 
-/// Events that wait for something they refer to.
-const PARKED_MAX: usize = 4_096;
+/// How long an event waits for what it refers to.
+const ORPHAN_WAIT: Duration = Duration::from_millis(POOL_ORPHAN_MS);
 /// Refusals that are remembered for whoever asks.
 const REFUSALS_MAX: usize = 65_536;
 
@@ -90,7 +92,7 @@ struct Inner {
     door: Door,
     /// Whether events were committed that the door never saw.
     door_is_stale: bool,
-    parked: Vec<Parked>,
+    parked: Parking,
     refusals: LruCache<EventId, Refused>,
     /// The last height seen with events here, and since when.
     advanced: (Height, Instant),
@@ -99,17 +101,6 @@ struct Inner {
 struct Pooled {
     event: Arc<Verified>,
     since: Instant,
-}
-
-struct Parked {
-    event: Waiting,
-    until: Instant,
-}
-
-/// A parked event: its signer may not be known yet, or what it refers to.
-enum Waiting {
-    Unverified(Box<SignedEvent>),
-    Verified(Arc<Verified>),
 }
 
 impl Pool {
@@ -124,7 +115,7 @@ impl Pool {
             next: 0,
             door: Door::new(committed.context()),
             door_is_stale: false,
-            parked: Vec::new(),
+            parked: Parking::default(),
             refusals: LruCache::new(capacity),
             advanced: (Height(0), Instant::now()),
         };
@@ -159,14 +150,18 @@ impl Pool {
             .map(|(event, known)| known.map_or_else(|| self.check(event), Err))
             .collect();
         let mut inner = self.lock();
-        let answers = checked
+        let until = Instant::now() + ORPHAN_WAIT;
+        let answers: Vec<Admission> = checked
             .into_iter()
             .map(|checked| match checked {
-                Ok(event) => self.admit(&mut inner, event),
+                Ok(event) => self.admit(&mut inner, event, until),
                 Err(answer) => answer,
             })
             .collect();
-        self.retry_parked(&mut inner);
+        // Nothing waits for an event that did not come in.
+        if answers.contains(&Admission::Accepted) {
+            self.retry_parked(&mut inner);
+        }
         self.after_change(inner);
         answers
     }
@@ -184,7 +179,7 @@ impl Pool {
     /// Whether an event is here, or waits here for what it refers to.
     pub fn holds(&self, id: &EventId) -> bool {
         let inner = self.lock();
-        inner.by_id.contains_key(id) || inner.parked.iter().any(|parked| parked.event.id() == *id)
+        inner.by_id.contains_key(id) || inner.parked.holds(id)
     }
 
     /// Events that wait for what they refer to.
@@ -268,11 +263,7 @@ impl Pool {
     /// Refuses what has waited too long, as of `now`, for what it refers to.
     pub fn expire(&self, now: Instant) {
         let mut inner = self.lock();
-        let (late, waiting) =
-            std::mem::take(&mut inner.parked).into_iter().partition(|parked| parked.until <= now);
-        inner.parked = waiting;
-        let late: Vec<Parked> = late;
-        for Parked { event, .. } in late {
+        for Parked { event, .. } in inner.parked.take_late(now) {
             let why = match &event {
                 // Not even who speaks is known: that is what its sender must hear.
                 Waiting::Unverified(event) => {
@@ -289,7 +280,7 @@ impl Pool {
         if inner.by_id.contains_key(&id) {
             return Some(Admission::Known);
         }
-        if inner.parked.iter().any(|parked| parked.event.stands_for(event)) {
+        if inner.parked.stands_for(event) {
             return Some(Admission::Parked);
         }
         self.committed.event_index(&id).map(|_| Admission::Committed)
@@ -317,7 +308,8 @@ impl Pool {
         Admission::Refused(why)
     }
 
-    fn admit(&self, inner: &mut Inner, event: Waiting) -> Admission {
+    /// Admits an event, or lets it wait until `until` for what it refers to.
+    fn admit(&self, inner: &mut Inner, event: Waiting, until: Instant) -> Admission {
         let id = event.id();
         if let Some(answer) = self.known(inner, event.signed()) {
             return answer;
@@ -327,11 +319,10 @@ impl Pool {
             Waiting::Unverified(event) => {
                 let signer = event.event().signer.clone();
                 let why = Refused::NotVerified(NotVerified::UnknownKey(signer));
-                return self.park(inner, Waiting::Unverified(event), why);
+                return park(inner, Waiting::Unverified(event), until, why);
             }
         };
-        let bytes = verified.signed().bytes().len();
-        if inner.events.len() >= POOL_EVENTS_MAX || inner.bytes + bytes > POOL_BYTES_MAX {
+        if inner.is_full_for(verified.signed()) {
             return Admission::Refused(Refused::Full);
         }
         let mut answer = inner.door.admit(&*self.committed, &verified);
@@ -348,7 +339,7 @@ impl Pool {
             }
             Err(Refusal::UnknownReference(rejection)) => {
                 let why = Refused::Rule { rejection, rests_on_pooled: true };
-                self.park(inner, Waiting::Verified(verified), why)
+                park(inner, Waiting::Verified(verified), until, why)
             }
             Err(Refusal::Rule { rejection, rests_on_pooled }) => {
                 let why = Refused::Rule { rejection, rests_on_pooled };
@@ -358,21 +349,9 @@ impl Pool {
         }
     }
 
-    fn park(&self, inner: &mut Inner, event: Waiting, otherwise: Refused) -> Admission {
-        if inner.parked.len() >= PARKED_MAX {
-            return Admission::Refused(otherwise);
-        }
-        let until = Instant::now() + Duration::from_millis(POOL_ORPHAN_MS);
-        inner.parked.push(Parked { event, until });
-        Admission::Parked
-    }
-
     /// What waited may have what it waited for.
     fn retry_parked(&self, inner: &mut Inner) {
-        if inner.parked.is_empty() {
-            return;
-        }
-        for Parked { event, until } in std::mem::take(&mut inner.parked) {
+        for Parked { event, until } in inner.parked.take() {
             let id = event.id();
             let again = match event {
                 Waiting::Verified(verified) => Ok(Waiting::Verified(verified)),
@@ -390,12 +369,12 @@ impl Pool {
                 }
             };
             match again {
+                Ok(event) if inner.is_full_for(event.signed()) => {
+                    // It was told that it waits: it goes on waiting.
+                    inner.parked.push(Parked { event, until });
+                }
                 Ok(event) => {
-                    if self.admit(inner, event) == Admission::Parked
-                        && let Some(parked) = inner.parked.last_mut()
-                    {
-                        parked.until = until;
-                    }
+                    self.admit(inner, event, until);
                 }
                 Err(why) => self.remember(inner, id, why),
             }
@@ -452,6 +431,15 @@ impl Pool {
     }
 }
 
+/// Lets an event wait; where there is no room for that, it is refused as it would be in the end.
+fn park(inner: &mut Inner, event: Waiting, until: Instant, otherwise: Refused) -> Admission {
+    if inner.parked.is_full() {
+        return Admission::Refused(otherwise);
+    }
+    inner.parked.push(Parked { event, until });
+    Admission::Parked
+}
+
 impl Inner {
     fn insert(&mut self, event: Arc<Verified>) {
         let at = self.next;
@@ -471,8 +459,12 @@ impl Inner {
         let pooled = self.by_id.get(id).and_then(|at| self.events.get(at));
         let Some((event, since)) = pooled.map(|p| (Arc::clone(&p.event), p.since)) else { return };
         self.remove(id);
-        let until = since + Duration::from_millis(POOL_ORPHAN_MS);
+        let until = since + ORPHAN_WAIT;
         self.parked.push(Parked { event: Waiting::Verified(event), until });
+    }
+
+    fn is_full_for(&self, event: &SignedEvent) -> bool {
+        self.events.len() >= POOL_EVENTS_MAX || self.bytes + event.bytes().len() > POOL_BYTES_MAX
     }
 
     fn remove(&mut self, id: &EventId) -> bool {
@@ -484,28 +476,6 @@ impl Inner {
         self.by_leaf.remove(&event.signed().leaf_hash());
         self.bytes -= event.signed().bytes().len();
         true
-    }
-}
-
-impl Waiting {
-    fn signed(&self) -> &SignedEvent {
-        match self {
-            Self::Unverified(event) => event,
-            Self::Verified(event) => event.signed(),
-        }
-    }
-
-    fn id(&self) -> EventId {
-        self.signed().id()
-    }
-
-    /// Whether `event` need not wait as well. Anybody can write an event whose signature nobody can
-    /// check yet: it stands for its own bytes alone, and keeps no other signature out.
-    fn stands_for(&self, event: &SignedEvent) -> bool {
-        match self {
-            Self::Unverified(own) => own.leaf_hash() == event.leaf_hash(),
-            Self::Verified(own) => own.signed().id() == event.id(),
-        }
     }
 }
 

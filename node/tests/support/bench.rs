@@ -27,7 +27,6 @@ use consign_types::digest::{BlockId, LeafHash};
 use consign_types::event::SignedEvent;
 use consign_types::time::Millis;
 use consign_types::validator::ValidatorIndex;
-use tokio::sync::mpsc as async_mpsc;
 
 use super::forge::{Proposal, certificate};
 use super::wait::{next, next_blocking};
@@ -67,7 +66,8 @@ impl Bench {
         let metrics = Arc::new(Metrics::default());
         let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
         let bodies = Arc::new(Bodies::default());
-        let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone()).unwrap());
+        let cosigner =
+            Arc::new(Cosigner::new(&config, &committed, net.clone(), Arc::default()).unwrap());
         let (driver, told) = mpsc::sync_channel(8_192);
         let (jobs, jobs_rx) = mpsc::channel();
         let mut executor = Executor {

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod idle;
+mod newcomer;
 mod replay;
 mod stranger;
 mod tiles;

@@ -123,6 +123,25 @@ impl ErrorKind {
     }
 }
 
+/// What whoever signed an event can do about the rule that refused it, by the rule's stable code.
+pub fn rule_help(code: &str) -> &'static str {
+    match code {
+        "foreign_network" => "sign it for this network: chain_getStatus names it",
+        "unknown_device" => "enrol the device first",
+        "wrong_key" => "sign with the key that the device is enrolled with",
+        "kind_not_enrolled" | "place_not_enrolled" | "class_not_enrolled" => {
+            "sign with a device that is enrolled for this, or enrol one"
+        }
+        "sequence_used" => "sign it again under the device's next number",
+        "sequence_gap" | "floor_above_sequence" => "number a device's events one after the other",
+        "unknown_unit" | "unknown_basis" | "unknown_reference" | "no_such_offer" => {
+            "send first what it refers to; what came is kept for 30 s"
+        }
+        "pool_full" | "block_full" => "send it again later",
+        _ => "look at the unit with `consign unit get` or custody_getUnit",
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -190,7 +209,9 @@ impl RpcError {
     /// A rule with the stable `code` forbids the event. It may be retried where the refusal rests on
     /// events that are not committed yet.
     pub fn rule(code: &str, message: impl fmt::Display, retryable: bool) -> Self {
-        Self { retryable, ..Self::new(ErrorKind::RuleViolation, message) }.with_code(code)
+        Self { retryable, ..Self::new(ErrorKind::RuleViolation, message) }
+            .with_code(code)
+            .with_help(rule_help(code))
     }
 
     /// Too many calls; come back after `ms` milliseconds.

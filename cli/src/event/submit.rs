@@ -188,12 +188,9 @@ fn reached(status: &EventStatus, wait: Stage) -> bool {
 
 fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
     match status {
-        EventStatus::Refused { code, message, .. } => Err(Failure::new(
-            Exit::Refused,
-            code,
-            message,
-            "look at the unit with `consign unit get`",
-        )),
+        EventStatus::Refused { code, message, .. } => {
+            Err(Failure::new(Exit::Refused, code, message, consign_rpc::errors::rule_help(code)))
+        }
         status if reached(status, wait) => Ok(()),
         status => {
             let message = format!("the event is {}", stage(status));

@@ -2,11 +2,13 @@
 //! and nothing of it comes into the log.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use consign_rpc::client::Client;
 use consign_rpc::params::Wait;
 use consign_rpc::views::EventStatus;
 use consign_tests::drill::Drill;
+use consign_tests::drill::command::{Ran, consign};
 use consign_tests::drill::device::Device;
 use consign_tests::drill::http;
 use consign_types::digest::{Digest, EventId, NetworkId};
@@ -270,4 +272,31 @@ async fn each_bad_request_is_refused_with_its_code_and_sentence() {
         200 not_found -32001: trk/forwarder/NONE is not registered
     "#);
     scene.drill.finish().await;
+}
+
+/// The command line says the same words, and its exit codes are those of the table in `--help`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_says_why_an_event_is_refused() {
+    let scene = Scene::set().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("event.cbor");
+    let mut told = String::new();
+    for (name, bytes) in scene.bad_events() {
+        std::fs::write(&file, bytes).expect("it can be written");
+        let ran = submit(scene.url(), &file).await;
+        let stderr = ran.stderr.replace(file.to_str().expect("a plain path"), "FILE");
+        assert_eq!(ran.stdout, "", "{name}: data is for what was done");
+        writeln!(told, "{name}: exit {}\n{}", ran.code, indented(&stderr)).expect("a string");
+    }
+    insta::assert_snapshot!("the_command_line_says_why", told);
+    scene.drill.finish().await;
+}
+
+async fn submit(url: &str, file: &Path) -> Ran {
+    let file = file.to_str().expect("a plain path");
+    consign(["--quiet", "--node", url, "event", "submit", file, "--wait", "proven"]).await
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -2,7 +2,8 @@
 //!
 //! The inner messages are ordinary events: they use up their sequence numbers, and the acceptance's id is
 //! the new basis. Where the basis is current, custody moves. Where it was spent a short while ago, two
-//! parties claim the unit and nothing moves until that is resolved. Anything older is on record alone.
+//! parties claim the unit and nothing moves until that is resolved. Anything older is on record alone, and
+//! what rests on an event that is not on the log yet waits for it.
 
 use alloc::string::ToString as _;
 
@@ -74,7 +75,15 @@ pub fn handover<V: StateView>(
     let recent = state.spent.as_ref().is_some_and(|spent| {
         spent.basis == basis && spent.holder == *giver && tx.time().since(spent.at) <= window
     });
-    if recent { contest(tx, unit, state, taker) } else { tx.record(unit) }
+    if recent {
+        return contest(tx, unit, state, taker);
+    }
+    // One whose basis never was is not late but early: what it rests on may still be on its way, and to
+    // record it now would use up its numbers for nothing.
+    if state.is_spent(&basis) {
+        return tx.record(unit);
+    }
+    Err(Rejection::UnknownBasis { unit: unit.clone(), basis })
 }
 
 fn on_current_basis<V: StateView>(

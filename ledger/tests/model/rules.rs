@@ -303,7 +303,11 @@ impl Model {
         });
         let already_contested = matches!(self.units[unit].custody, Custody::Contested { .. });
         if self.is_closed(unit) || already_contested || !(is_current || is_recent) {
-            // A record without effect.
+            // What comes too early waits for its basis; what is too old is a record without effect.
+            let is_old = earlier.last().is_some_and(|title| basis == Some(title.basis))
+                || self.remembered(unit).iter().any(|title| basis == Some(title.basis));
+            let waits = !self.is_closed(unit) && !already_contested && !is_old && !is_current;
+            need(!waits, "the basis is not known yet")?;
             self.record(unit, id, leaf);
             return Ok(());
         }

@@ -415,6 +415,10 @@ impl Choice<'_> {
         let taker = self.another_party(&giver);
         let mut offer = self.make(self.device(&giver, 23), &unit, self.offer_action(taker.clone()));
         offer.basis = Some(title.basis);
+        if self.roll(33, 12) == 0 {
+            // One that is not on the log: as if what it rests on were on its way.
+            offer.basis = Some(EventId(Digest::ZERO));
+        }
         if self.step.flaw % 16 == 9 {
             offer.time = Millis(self.step.other.into());
         }

@@ -1,12 +1,16 @@
 //! Handovers made without a network: on the present basis, on one spent before, on older ones.
 
+use consign_ledger::door::{Door, Refusal};
 use consign_ledger::errors::Rejection;
+use consign_ledger::unit::PAST_BASES_MAX;
+use consign_types::digest::EventId;
 use consign_types::event::{Action, Event, Verified};
+use consign_types::limits::CONTEST_WINDOW_MS;
+use consign_types::unit::UnitId;
 
-use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, accept, into, out_of, seals};
+use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, RETURN, accept, into, out_of, seals};
 use crate::support::{Desk, party, sign};
 use crate::{Case, contested, delivered, held, not_custodian, refused};
-use consign_types::limits::CONTEST_WINDOW_MS;
 
 const GIVER: &str = "forwarder.dock2";
 const TAKER: &str = "handler.dock2";
@@ -17,6 +21,16 @@ fn on_spent_basis(desk: &mut Desk, after_ms: u64) -> Verified {
     let (unit, basis) = desk.handed_over("A");
     desk.time = desk.time.plus(after_ms);
     desk.offline(GIVER, TAKER, &unit, basis)
+}
+
+/// A unit that the forwarder has, and the basis from `returns` returns ago.
+fn returned(desk: &mut Desk, returns: usize) -> (UnitId, EventId) {
+    let unit = desk.held("A");
+    let basis = desk.unit(&unit).basis;
+    for _ in 0..returns {
+        desk.put("forwarder.dock1", &unit, RETURN);
+    }
+    (unit, basis)
 }
 
 /// A handover event around an offer that is on the log already.
@@ -138,9 +152,36 @@ pub(super) const HANDOVERS: &[Case] = &[
         desk.put("customs.dock1", &unit, accept(offer));
         (desk.offline(GIVER, TAKER, &unit, basis), held("customs"))
     }),
-    ("on a basis that nobody knows it is a record", |desk| {
+    ("on the oldest basis that is remembered it is a record", |desk| {
+        let (unit, basis) = returned(desk, PAST_BASES_MAX + 1);
+        (desk.offline(GIVER, TAKER, &unit, basis), held("forwarder"))
+    }),
+    ("one that was forgotten is taken for one that is on its way", |desk| {
+        let (unit, basis) = returned(desk, PAST_BASES_MAX + 2);
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::UnknownBasis { unit, basis }))
+    }),
+    ("on a basis that is not known yet it waits", |desk| {
         let unit = desk.held("A");
-        (desk.offline(GIVER, TAKER, &unit, NOBODY), held("forwarder"))
+        let event = desk.offline(GIVER, TAKER, &unit, NOBODY);
+        (event, refused(Rejection::UnknownBasis { unit, basis: NOBODY }))
+    }),
+    ("on the basis of another unit it waits as well", |desk| {
+        let (unit, other) = (desk.held("A"), desk.held("B"));
+        let basis = desk.unit(&other).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::UnknownBasis { unit, basis }))
+    }),
+    ("of a closed unit it waits for nothing", |desk| {
+        let unit = desk.delivered("A");
+        let mut offer = desk.offer(GIVER, &unit, "handler");
+        offer.basis = Some(NOBODY);
+        let end = delivered("forwarder", desk);
+        (desk.carried(TAKER, offer, accept), end)
+    }),
+    ("nor of a contested one", |desk| {
+        let unit = desk.contested("A");
+        (desk.offline(GIVER, "airline.dock1", &unit, NOBODY), contested("forwarder", "handler"))
     }),
     ("by who did not hold on the spent basis it is a record", |desk| {
         let (unit, basis) = desk.handed_over("A");
@@ -279,17 +320,32 @@ fn a_chain_of_handovers_commits_oldest_first() {
     assert_eq!(state.events, 4);
 }
 
-/// The same chain the other way round: what comes too early has no effect, and nothing comes to harm.
+/// The same chain the other way round: the newer one waits, uses up nothing, and is taken afterwards.
 #[test]
-fn a_chain_of_handovers_newest_first_moves_custody_once() {
+fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     let mut desk = Desk::new();
     let unit = desk.held("A");
     let basis = desk.unit(&unit).basis;
     let first = desk.offline("forwarder.dock1", "handler.dock1", &unit, basis);
     let between = first.inner().unwrap().1.signed().id();
     let second = desk.offline("handler.dock2", "airline.dock1", &unit, between);
-    desk.submit_block(&[second, first]).unwrap();
-    assert_eq!(desk.unit(&unit).holder(), &party("handler"));
+    let refusal = Rejection::UnknownBasis { unit: unit.clone(), basis: between };
+    assert!(refusal.waits() && refusal.retryable());
+    let before = desk.entries.clone();
+    let newest_first = [second.clone(), first.clone()];
+    assert_eq!(desk.submit_block(&newest_first).unwrap_err(), (0, refusal.clone()));
+    assert_eq!(desk.entries, before);
+
+    let mut door = Door::new(desk.context());
+    let early = Refusal::UnknownReference(refusal);
+    assert_eq!(door.admit(&desk.entries, &second), Err(early));
+    assert_eq!(door.admit(&desk.entries, &first), Ok(()));
+    assert_eq!(door.admit(&desk.entries, &second), Ok(()));
+
+    desk.submit_verified(&first).unwrap();
+    desk.submit_verified(&second).unwrap();
+    assert_eq!(desk.unit(&unit).holder(), &party("airline"));
+    assert_eq!(desk.unit(&unit).past, [basis]);
 }
 
 /// A disputed unit takes its contents along and leaves what it was in without a trace of being stopped.

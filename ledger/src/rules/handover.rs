@@ -100,12 +100,13 @@ fn on_current_basis<V: StateView>(
             signer: giver.clone(),
         });
     }
-    if let Custody::Offered { offer, .. } = state.custody_at(tx.time()) {
-        return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
-    }
-    // Put into a container or stopped since the two made it: both stories stay visible.
+    // Put into a container or stopped since the two made it: both stories stay visible. An offer that is
+    // open besides does not hide that.
     if state.inside.is_some() || !state.holds.is_empty() {
         return contest(tx, unit, state, acceptance.event().signer.party());
+    }
+    if let Custody::Offered { offer, .. } = state.custody_at(tx.time()) {
+        return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
     }
     if state.blocked_inside > 0 {
         return Err(Rejection::BlockedInside { unit: unit.clone() });
@@ -125,6 +126,9 @@ fn take_over<V: StateView>(
 }
 
 /// Two parties claim the unit: it leaves its container, even a sealed one, and nothing moves.
+///
+/// Where the taker has the unit already, by its own title or with what the unit is in, nobody disputes
+/// anything: the same change of hands was made online too. That is on record alone.
 fn contest<V: StateView>(
     tx: &mut Tx<'_, V>,
     unit: &UnitId,
@@ -137,6 +141,9 @@ fn contest<V: StateView>(
         | Custody::Contested { holder: party, .. }
         | Custody::Closed { by: party, .. } => party,
     };
+    if holder == *claimant || state.holder() == claimant {
+        return tx.record(unit);
+    }
     // What stood around it belongs to this event's place in its history.
     tx.record(unit)?;
     let basis = state.basis;

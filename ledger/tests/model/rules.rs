@@ -313,10 +313,8 @@ impl Model {
         }
         if is_current {
             need(current.holder == *giver, "the giver did not hold by this basis")?;
-            let own_custody_is_offered = matches!(&self.units[unit].custody,
-                Custody::Offered { until, .. } if self.now <= *until);
-            need(!own_custody_is_offered, "another offer is open")?;
             if self.is_free(unit) && self.units[unit].holds.is_empty() {
+                need(self.is_held_by(unit, giver), "another offer is open")?;
                 need(self.blocked_inside(unit) == 0, "blocked inside")?;
                 self.take_over(acceptance.event(), unit, acceptance.signed().id())?;
                 self.record(unit, id, leaf);
@@ -325,6 +323,10 @@ impl Model {
         }
         let holder = self.in_hand(unit);
         self.record(unit, id, leaf);
+        // Nobody has a dispute with itself: who took it has it, by title or with what it is in.
+        if [&holder, &self.units[unit].titles.last().unwrap().holder].contains(&taker) {
+            return Ok(());
+        }
         self.leave(unit);
         self.units.get_mut(unit).unwrap().custody =
             Custody::Contested { holder, claimant: taker.clone() };

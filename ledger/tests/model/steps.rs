@@ -398,6 +398,7 @@ impl Choice<'_> {
             4 => !self.model.is_free(unit),
             1 => self.model.units[unit].titles.len() > 1,
             2 | 3 => self.open_offer(unit).is_some() && self.model.is_free(unit),
+            5 => self.open_offer(unit).is_some() || !self.model.units[unit].holds.is_empty(),
             _ => self.is_movable(unit),
         })?;
         if let (2 | 3, Some((_, to, offer))) = (self.roll(20, 8), self.open_offer(&unit)) {

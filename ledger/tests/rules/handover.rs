@@ -2,7 +2,7 @@
 
 use consign_ledger::door::{Door, Refusal};
 use consign_ledger::errors::Rejection;
-use consign_ledger::unit::PAST_BASES_MAX;
+use consign_ledger::unit::{Custody, PAST_BASES_MAX, UnitState};
 use consign_types::digest::EventId;
 use consign_types::event::{Action, Event, Verified};
 use consign_types::limits::CONTEST_WINDOW_MS;
@@ -10,7 +10,7 @@ use consign_types::unit::UnitId;
 
 use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, RETURN, accept, into, out_of, seals};
 use crate::support::{Desk, party, sign};
-use crate::{Case, contested, delivered, held, not_custodian, refused};
+use crate::{Case, Expected, contested, delivered, held, not_custodian, refused};
 
 const GIVER: &str = "forwarder.dock2";
 const TAKER: &str = "handler.dock2";
@@ -38,7 +38,7 @@ fn around_open_offer(desk: &Desk, offer: Event) -> Verified {
     desk.carried("airline.dock2", offer, accept)
 }
 
-fn refused_handover(why: &str) -> crate::Expected {
+fn refused_handover(why: &str) -> Expected {
     refused(Rejection::HandoverMismatch { why: why.to_string() })
 }
 
@@ -143,6 +143,35 @@ pub(super) const HANDOVERS: &[Case] = &[
     ("on a basis spent seven days ago as well", |desk| {
         (on_spent_basis(desk, CONTEST_WINDOW_MS), contested("airline", "handler"))
     }),
+    ("to the one who took it online on the same basis it is a record", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("even where that one offered it on", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        let (by, to, until) = (party("airline"), party("customs"), desk.time.plus(DAY_MS));
+        let offer = desk.submit(desk.offer("airline.dock1", &unit, "customs")).unwrap();
+        let offered = Expected::Custody(Custody::Offered { by, to, until, offer });
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), offered)
+    }),
+    ("or it is on hold there", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("or went on in another", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        let outer = desk.held_by("airline.dock1", "B");
+        desk.put("airline.dock1", &outer, into(&[&unit]));
+        let offer = desk.submit(desk.offer("airline.dock1", &outer, "customs")).unwrap();
+        desk.put("customs.dock1", &outer, accept(offer));
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("to who has it with what it is in it is a record", |desk| {
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("forwarder"))
+    }),
     ("on one spent before that it is a record", |desk| {
         (on_spent_basis(desk, CONTEST_WINDOW_MS + 1), held("airline"))
     }),
@@ -193,9 +222,7 @@ pub(super) const HANDOVERS: &[Case] = &[
         (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
     }),
     ("whoever holds the outermost unit is the one who is contested", |desk| {
-        let (unit, outer) = desk.nested("A", "B");
-        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
-        desk.put("airline.dock1", &outer, accept(offer));
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
         let basis = desk.unit(&unit).basis;
         (desk.offline(GIVER, TAKER, &unit, basis), contested("airline", "handler"))
     }),
@@ -208,6 +235,18 @@ pub(super) const HANDOVERS: &[Case] = &[
     ("of a unit put on hold since then it is contested", |desk| {
         let unit = desk.held("A");
         desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("of one on hold while another offer is open it is contested as well", |desk| {
+        let (unit, _) = desk.offered("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("of one in a container that is offered as well", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
         let basis = desk.unit(&unit).basis;
         (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
     }),
@@ -224,9 +263,7 @@ pub(super) const HANDOVERS: &[Case] = &[
         (event, contested("forwarder", "handler"))
     }),
     ("also where another than the giver holds it", |desk| {
-        let (unit, outer) = desk.nested("A", "B");
-        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
-        desk.put("airline.dock1", &outer, accept(offer));
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
         let basis = desk.unit(&unit).basis;
         let first = desk.offline(GIVER, TAKER, &unit, basis);
         desk.submit_verified(&first).unwrap();
@@ -346,6 +383,19 @@ fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     desk.submit_verified(&second).unwrap();
     assert_eq!(desk.unit(&unit).holder(), &party("airline"));
     assert_eq!(desk.unit(&unit).past, [basis]);
+}
+
+/// Both devices scanned, and both were on the log as well: the second story leaves everything as it is.
+#[test]
+fn one_change_of_hands_told_twice_changes_the_history_alone() {
+    let mut desk = Desk::new();
+    let (unit, basis) = desk.handed_over("A");
+    let handover = desk.offline(GIVER, "airline.dock2", &unit, basis);
+    let before = desk.unit(&unit);
+    desk.submit_verified(&handover).unwrap();
+    let after = desk.unit(&unit);
+    assert_ne!(after.head, before.head);
+    assert_eq!(after, UnitState { head: after.head, events: before.events + 1, ..before });
 }
 
 /// A disputed unit takes its contents along and leaves what it was in without a trace of being stopped.

@@ -104,6 +104,14 @@ impl Desk {
         (inner, outer)
     }
 
+    /// A unit of the forwarder inside of another, which the airline has by now.
+    pub fn nested_and_handed_over(&mut self, inner: &str, outer: &str) -> (UnitId, UnitId) {
+        let (inner, outer) = self.nested(inner, outer);
+        let offer = self.submit(self.offer("forwarder.dock1", &outer, "airline")).unwrap();
+        self.put("airline.dock1", &outer, accept(offer));
+        (inner, outer)
+    }
+
     pub fn delivered(&mut self, number: &str) -> UnitId {
         let unit = self.held(number);
         self.put("forwarder.dock1", &unit, DELIVER);

@@ -57,6 +57,8 @@ rejections! {
     UnknownUnit { unit: UnitId, } = "unknown_unit", "{unit} is not registered";
     /// The number is taken.
     UnitKnown { unit: UnitId, } = "unit_known", "{unit} is registered already";
+    /// The number is another member's own.
+    ForeignNumber { unit: UnitId, signer: PartyId, } = "foreign_number", "the number {unit} is another member's own, {signer} cannot register it";
     /// The event must say where.
     PlaceMissing { kind: Kind, } = "place_missing", "an event of kind {kind} must name its place";
     /// The signer's party does not hold the unit.

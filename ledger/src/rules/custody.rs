@@ -22,8 +22,13 @@ pub fn register<V: StateView>(
     if tx.find(unit).is_some() {
         return Err(Rejection::UnitKnown { unit: unit.clone() });
     }
+    let owner = event.signer.party();
+    // Nobody takes another's numbers, by mistake or to keep them from it.
+    if unit.member().is_some_and(|member| member != *owner) {
+        return Err(Rejection::ForeignNumber { unit: unit.clone(), signer: owner.clone() });
+    }
     let place = event.place.clone().ok_or(Rejection::PlaceMissing { kind: Kind::Register })?;
-    let state = UnitState::registered(event.signer.party().clone(), tx.id(), place);
+    let state = UnitState::registered(owner.clone(), tx.id(), place);
     tx.put_and_record(unit, state)
 }
 

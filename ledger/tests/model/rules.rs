@@ -119,6 +119,8 @@ impl Model {
         need(!self.units.contains_key(unit), "known")?;
         let place = e.place.clone().ok_or("a registration says where")?;
         let owner = e.signer.party().clone();
+        let own = unit.as_str().starts_with(&format!("trk/{owner}/"));
+        need(own || !unit.as_str().starts_with("trk/"), "another member's number")?;
         let state = Unit {
             custody: Custody::Held(owner.clone()),
             owner: owner.clone(),

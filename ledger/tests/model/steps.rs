@@ -12,7 +12,7 @@ use consign_types::event::{
 };
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
-use consign_types::unit::UnitId;
+use consign_types::unit::{UnitClass, UnitId};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -81,6 +81,11 @@ pub fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> 
     let step =
         step.prop_map(|(kind, unit, other, flaw, gap_ms)| Step { kind, unit, other, flaw, gap_ms });
     proptest::collection::vec(step, count)
+}
+
+/// The number of the `n`th unit: mostly the forwarder's own, some that anybody may register.
+fn number(n: usize) -> UnitId {
+    if n % 3 == 2 { UnitId::sscc(&format!("{n:017}")).unwrap() } else { unit(&format!("U{n:02}")) }
 }
 
 /// The event that a step means now; `None` where there is nothing that it could be about.
@@ -285,14 +290,16 @@ impl Choice<'_> {
 
     /// Mostly by one party at one place, so that there is something to put together.
     fn register(&self) -> Option<Verified> {
-        let unborn = (0..UNITS).map(|n| unit(&format!("U{n:02}")));
+        let unborn = (0..UNITS).map(number);
         let unborn: Vec<UnitId> =
             unborn.filter(|u| !self.model.units.contains_key(u)).take(1).collect();
         let unit = match self.one(1, &unborn) {
             Some(unit) if !self.is_flawed() => unit,
             _ => self.fitting(|_| true)?,
         };
-        let owner = if self.roll(14, 4) > 0 { party("forwarder") } else { self.any_party(15) };
+        let own = unit.class() == UnitClass::Own && !self.is_flawed();
+        let usual = own || self.roll(14, 2) > 0;
+        let owner = if usual { party("forwarder") } else { self.any_party(15) };
         let mut event = self.make(self.device(&owner, 2), &unit, Action::Register);
         event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 10) as u32 / 9));
         Some(sign(event))

@@ -9,7 +9,7 @@ use consign_types::event::{
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
-use super::{Desk, party, sign, unit};
+use super::{Desk, party, sign};
 
 pub const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -68,7 +68,8 @@ impl Desk {
     }
 
     pub fn held_by(&mut self, signer: &str, number: &str) -> UnitId {
-        let unit = unit(number);
+        let party = signer.split('.').next().unwrap();
+        let unit = format!("trk/{party}/{number}").parse().unwrap();
         self.put(signer, &unit, Action::Register);
         unit
     }

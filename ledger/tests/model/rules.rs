@@ -41,7 +41,11 @@ impl Model {
         let place = event.place.as_ref();
         let here = signer.places.is_empty() || place.is_some_and(|p| signer.places.contains(p));
         need(here, "place not enrolled")?;
-        if let Subject::Unit(unit) = &event.subject {
+        let mut named: Vec<UnitId> = event.subject.unit().cloned().into_iter().collect();
+        if let Action::Aggregate { children } | Action::Disaggregate { children } = &event.action {
+            named.extend_from_slice(children);
+        }
+        for unit in named {
             let fits = signer.classes.is_empty() || signer.classes.contains(&unit.class());
             need(fits, "class not enrolled")?;
         }
@@ -101,7 +105,7 @@ impl Model {
         need(event.signer.party() == device.party(), "of its own")?;
         need(!self.signers.contains_key(device), "once")?;
         need(!kinds.has(Kind::Enrol), "that enrols nobody itself")?;
-        let message = possession_message(&event.subject, key);
+        let message = possession_message(self.network, &event.subject, key);
         need(key.verify(&message, possession).is_ok(), "and holds its key")?;
         let signer = Signer {
             key: *key,

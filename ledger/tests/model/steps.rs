@@ -98,7 +98,7 @@ pub fn enrolments(model: &Model) -> Vec<Event> {
     let devices = PARTIES.iter().flat_map(|p| DEVICES.map(|d| (*p, format!("{p}.{d}"))));
     let enrol = |(n, (party, device)): (usize, (&str, String))| {
         let device: SignerId = device.parse().unwrap();
-        let action = support::enrol(&device, &support::device_kinds());
+        let action = support::enrol(model.network, &device, &support::device_kinds());
         Event {
             network: model.network,
             signer: party.parse().unwrap(),
@@ -317,9 +317,12 @@ impl Choice<'_> {
                 .filter(|k| (*k as usize).is_multiple_of(2))
                 .collect()
         };
-        let mut action = support::enrol(&device, &kinds);
-        if let Action::Enrol { places, .. } = &mut action {
-            places.extend((self.roll(7, 2) == 0).then(|| place(0)));
+        let mut action = support::enrol(self.model.network, &device, &kinds);
+        if let Action::Enrol { places, classes, .. } = &mut action {
+            places.extend((self.roll(7, 4) == 0).then(|| place(0)));
+            classes.extend(
+                self.one(8, &[None, Some(UnitClass::Sscc), Some(UnitClass::Own)]).flatten(),
+            );
         }
         let signer = SignerId::member(member);
         let (sequence, floor) = self.number(&signer, 0);

@@ -57,6 +57,8 @@ rejections! {
     UnknownUnit { unit: UnitId, } = "unknown_unit", "{unit} is not registered";
     /// The number is taken.
     UnitKnown { unit: UnitId, } = "unit_known", "{unit} is registered already";
+    /// The number is another member's own.
+    ForeignNumber { unit: UnitId, signer: PartyId, } = "foreign_number", "the number {unit} is another member's own, {signer} cannot register it";
     /// The event must say where.
     PlaceMissing { kind: Kind, } = "place_missing", "an event of kind {kind} must name its place";
     /// The signer's party does not hold the unit.
@@ -95,6 +97,8 @@ rejections! {
     BasisUnexpected { kind: Kind, } = "basis_unexpected", "an event of kind {kind} names no basis";
     /// The basis is not how the party holds the unit now.
     StaleBasis { unit: UnitId, basis: EventId, } = "stale_basis", "{basis} is not the event by which {unit} is held now";
+    /// The basis of a handover is not an event by which anybody held the unit so far.
+    UnknownBasis { unit: UnitId, basis: EventId, } = "unknown_basis", "{basis} is not an event by which {unit} is or was held";
     /// Seals differ, and no exception says so.
     SealsDiffer { unit: UnitId, } = "seals_differ", "the seals found on {unit} are not those on record, and no exception says so";
     /// An authority holds it.
@@ -150,6 +154,7 @@ impl Rejection {
                 | Self::SequenceGap { .. }
                 | Self::UnknownUnit { .. }
                 | Self::NoSuchOffer { .. }
+                | Self::UnknownBasis { .. }
                 | Self::BlockFull
         )
     }
@@ -158,7 +163,10 @@ impl Rejection {
     pub const fn waits(&self) -> bool {
         matches!(
             self,
-            Self::UnknownDevice { .. } | Self::UnknownUnit { .. } | Self::NoSuchOffer { .. }
+            Self::UnknownDevice { .. }
+                | Self::UnknownUnit { .. }
+                | Self::NoSuchOffer { .. }
+                | Self::UnknownBasis { .. }
         )
     }
 }

@@ -12,6 +12,9 @@ use consign_types::place::Place;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
+/// Spent bases that a unit remembers before the last one; the oldest is forgotten first.
+pub const PAST_BASES_MAX: usize = 16;
+
 /// Number of [`Counters`].
 pub const COUNTERS: usize = 6;
 
@@ -194,6 +197,8 @@ pub struct UnitState {
     pub basis: EventId,
     /// The basis before.
     pub spent: Option<Spent>,
+    /// Bases before that one, oldest first: what tells an old handover from one that came too early.
+    pub past: Vec<EventId>,
     /// Free, or inside of another unit.
     pub inside: Option<Inside>,
     /// For each height of a direct child (0 for one without children), how many there are.
@@ -230,6 +235,7 @@ impl UnitState {
             owner,
             basis,
             spent: None,
+            past: Vec::new(),
             inside: None,
             children: [0; DEPTH_MAX],
             seal: Seal::None,
@@ -262,6 +268,24 @@ impl UnitState {
             | Custody::Contested { holder: party, .. }
             | Custody::Closed { by: party, .. } => party,
         }
+    }
+
+    /// A new basis takes the place of the present one, which the holder spends at `at`.
+    pub fn renew_basis(&mut self, basis: EventId, at: Millis) {
+        let holder = self.holder().clone();
+        let spent = Spent { basis: self.basis, holder, at };
+        if let Some(older) = self.spent.replace(spent) {
+            if self.past.len() == PAST_BASES_MAX {
+                self.past.remove(0);
+            }
+            self.past.push(older.basis);
+        }
+        self.basis = basis;
+    }
+
+    /// Whether a party came to hold the unit by `basis` once, and does not any more.
+    pub fn is_spent(&self, basis: &EventId) -> bool {
+        self.spent.as_ref().is_some_and(|spent| spent.basis == *basis) || self.past.contains(basis)
     }
 
     /// How many things stop this unit itself.
@@ -324,7 +348,7 @@ impl Canonical for UnitState {
     const BYTES_MAX: usize = 4096;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(16).sure().str(self.owner.as_str()).sure();
+        to.array(17).sure().str(self.owner.as_str()).sure();
         self.custody.write(to);
         to.bytes(self.basis.as_bytes()).sure();
         match &self.spent {
@@ -336,6 +360,7 @@ impl Canonical for UnitState {
                 to.str(spent.holder.as_str()).sure().u64(spent.at.0).sure();
             }
         }
+        write_ids(&self.past, to);
         match &self.inside {
             None => {
                 to.null().sure();
@@ -361,10 +386,7 @@ impl Canonical for UnitState {
             }
         }
         to.bool(self.damaged).sure().bool(self.excursion_open).sure();
-        to.array(self.holds.len() as u64).sure();
-        for hold in &self.holds {
-            to.bytes(hold.as_bytes()).sure();
-        }
+        write_ids(&self.holds, to);
         self.journey.write(to);
         match &self.booking {
             None => {
@@ -384,7 +406,7 @@ impl Canonical for UnitState {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(16)?;
+        from.array_of(17)?;
         Ok(Self {
             owner: from.parse()?,
             custody: Custody::read(from)?,
@@ -396,6 +418,7 @@ impl Canonical for UnitState {
                 let basis = EventId(from.digest()?);
                 Some(Spent { basis, holder: from.parse()?, at: Millis(from.u64()?) })
             },
+            past: from.list(PAST_BASES_MAX, |from| from.digest().map(EventId))?,
             inside: if from.null()? {
                 None
             } else {
@@ -511,6 +534,13 @@ impl Journey {
             Some(place) => Self::At { place, aboard: label },
             None => Self::Moving { conveyance: label, loaded },
         })
+    }
+}
+
+fn write_ids(ids: &[EventId], to: &mut Writer<'_>) {
+    to.array(ids.len() as u64).sure();
+    for id in ids {
+        to.bytes(id.as_bytes()).sure();
     }
 }
 

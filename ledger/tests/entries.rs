@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use consign_ledger::entry::{EntryKey, MemberState};
 use consign_ledger::signer::{Sequence, SignerState};
 use consign_ledger::unit::{
-    Around, Booking, Closed, Counters, Custody, Inside, Journey, Seal, Spent, UnitState, next_head,
+    Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Seal, Spent,
+    UnitState, next_head,
 };
 use consign_types::block::LeafIndex;
 use consign_types::codec::{Canonical, DecodeError};
@@ -98,18 +99,20 @@ fn unit_state() -> impl Strategy<Value = UnitState> {
     // The counter of a sensor stops one short of the largest number; the rule for readings sees to it.
     let last_reading = option::of(0..u64::MAX);
     (
-        (party(), custody(), event_id(), spent, inside, any::<[u32; 6]>(), seal()),
+        (party(), custody(), event_id(), spent, vec(event_id(), 0..=PAST_BASES_MAX)),
+        (inside, any::<[u32; 6]>(), seal()),
         (any::<bool>(), any::<bool>(), vec(event_id(), 0..=HOLDS_MAX), journey()),
         (option::of(booking()), counters(), any::<u32>(), last_reading, any::<u64>(), digest()),
     )
-        .prop_map(|(first, second, third)| UnitState {
-            owner: first.0,
-            custody: first.1,
-            basis: first.2,
-            spent: first.3,
-            inside: first.4,
-            children: first.5,
-            seal: first.6,
+        .prop_map(|(title, first, second, third)| UnitState {
+            owner: title.0,
+            custody: title.1,
+            basis: title.2,
+            spent: title.3,
+            past: title.4,
+            inside: first.0,
+            children: first.1,
+            seal: first.2,
             damaged: second.0,
             excursion_open: second.1,
             holds: second.2,
@@ -247,6 +250,7 @@ fn the_largest_unit_entry_there_can_be_is_decoded() {
         },
         basis: id,
         spent: Some(Spent { basis: id, holder: party.clone(), at: largest }),
+        past: vec![id; PAST_BASES_MAX],
         inside: Some(Inside { parent, anchor: counters }),
         children: [u32::MAX; 6],
         seal: Seal::Sealed((0..SEALS_MAX).map(label).collect()),

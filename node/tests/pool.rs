@@ -229,7 +229,8 @@ async fn what_a_committed_block_made_impossible_is_refused_when_the_next_is_buil
 async fn a_block_from_elsewhere_empties_the_pool_of_its_events_alone() {
     let mut scene = Scene::set().await;
     let [a, b, c] = ["A", "B", "C"].map(|n| scene.scribe.register("handler.dock1", &unit(n)));
-    let elsewhere = scene.scribe.register("airline.dock1", &unit("D"));
+    let other = "trk/airline/D".parse().unwrap();
+    let elsewhere = scene.scribe.register("airline.dock1", &other);
     scene.offer_all(&[a.clone(), b.clone(), c.clone()]);
     scene.bench.commit_events(Millis(GENESIS_TIME.0 + 2_000), &[b.clone(), elsewhere.clone()]);
     assert_eq!(scene.pooled(), [a.id(), c.id()]);

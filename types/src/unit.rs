@@ -86,6 +86,12 @@ impl UnitId {
         UnitClass::from_prefix(prefix).unwrap_or(UnitClass::Own)
     }
 
+    /// Whose own number it is; `None` for a number that an organisation above the members assigned.
+    pub fn member(&self) -> Option<PartyId> {
+        let (member, _) = self.0.strip_prefix("trk/")?.split_once('/')?;
+        member.parse().ok()
+    }
+
     /// The logistic unit with this SSCC but for its check digit, which is computed.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ impl DeviceBook {
             basis: None,
             action: Action::Enrol {
                 key,
-                possession: device.key.sign(&possession_message(&subject, &key)),
+                possession: device.key.sign(&possession_message(network, &subject, &key)),
                 kinds: KindSet::of(&kinds),
                 places: Vec::new(),
                 classes: Vec::new(),

@@ -116,7 +116,7 @@ fn enrolments(genesis: &Genesis) -> Vec<SignedEvent> {
             basis: None,
             action: Action::Enrol {
                 key,
-                possession: device.key.sign(&possession_message(&subject, &key)),
+                possession: device.key.sign(&possession_message(genesis.network(), &subject, &key)),
                 kinds: KindSet::of(kinds(slot.role)),
                 places: Vec::new(),
                 classes: Vec::new(),

@@ -14,7 +14,7 @@ use consign_types::unit::UnitId;
 use super::Tx;
 use crate::entry::StateView;
 use crate::errors::Rejection;
-use crate::unit::{Custody, Inside, Journey, Spent, UnitState};
+use crate::unit::{Custody, Inside, Journey, UnitState};
 
 /// aggregate | C | children Held(C), Free, same place; the parent's root Held(C), not Offered; parent and
 /// all around it neither Sealed nor on Hold | children In(parent)
@@ -149,9 +149,7 @@ pub fn leave<V: StateView>(
     state.damaged |= around.iter().any(|(_, container)| container.damaged);
     state.journey = root.journey.clone();
     if basis != state.basis {
-        let holder = state.holder().clone();
-        state.spent = Some(Spent { basis: state.basis, holder, at: tx.time() });
-        state.basis = basis;
+        state.renew_basis(basis, tx.time());
     }
     state.custody = Custody::Held(root.holder().clone());
     let height = state.height();

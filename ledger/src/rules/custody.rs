@@ -11,7 +11,7 @@ use consign_types::unit::UnitId;
 use super::Tx;
 use crate::entry::StateView;
 use crate::errors::Rejection;
-use crate::unit::{Booking, Closed, Custody, Seal, Spent, UnitState};
+use crate::unit::{Booking, Closed, Custody, Seal, UnitState};
 
 /// register | O | Unborn | Held(O)
 pub fn register<V: StateView>(
@@ -22,8 +22,13 @@ pub fn register<V: StateView>(
     if tx.find(unit).is_some() {
         return Err(Rejection::UnitKnown { unit: unit.clone() });
     }
+    let owner = event.signer.party();
+    // Nobody takes another's numbers, by mistake or to keep them from it.
+    if unit.member().is_some_and(|member| member != *owner) {
+        return Err(Rejection::ForeignNumber { unit: unit.clone(), signer: owner.clone() });
+    }
     let place = event.place.clone().ok_or(Rejection::PlaceMissing { kind: Kind::Register })?;
-    let state = UnitState::registered(event.signer.party().clone(), tx.id(), place);
+    let state = UnitState::registered(owner.clone(), tx.id(), place);
     tx.put_and_record(unit, state)
 }
 
@@ -112,9 +117,8 @@ pub fn taken_over<V: StateView>(
     }
     state.counters.exceptions = state.counters.exceptions.saturating_add(exceptions.len() as u32);
     state.damaged |= *condition == Condition::Damaged;
-    state.spent = Some(Spent { basis: state.basis, holder: state.holder().clone(), at: tx.time() });
+    state.renew_basis(basis, tx.time());
     state.custody = Custody::Held(event.signer.party().clone());
-    state.basis = basis;
     Ok(state)
 }
 
@@ -191,8 +195,7 @@ pub fn return_to_signer<V: StateView>(
     let signer = event.signer.party();
     tx.need_held(unit, &state, signer)?;
     tx.need_free(unit, &state)?;
-    state.spent = Some(Spent { basis: state.basis, holder: signer.clone(), at: tx.time() });
-    state.basis = tx.id();
+    state.renew_basis(tx.id(), tx.time());
     // An offer that ran out is gone for good.
     state.custody = Custody::Held(signer.clone());
     state.booking = None;

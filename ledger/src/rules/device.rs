@@ -28,7 +28,7 @@ pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Reje
         let (signer, kind) = (device.clone(), Kind::Enrol);
         return Err(Rejection::KindNotEnrolled { signer, kind });
     }
-    key.verify(&possession_message(&event.subject, key), possession)
+    key.verify(&possession_message(event.network, &event.subject, key), possession)
         .map_err(|_| Rejection::NoPossession { device: device.clone() })?;
     let state = SignerState {
         key: *key,

@@ -2,7 +2,8 @@
 //!
 //! The inner messages are ordinary events: they use up their sequence numbers, and the acceptance's id is
 //! the new basis. Where the basis is current, custody moves. Where it was spent a short while ago, two
-//! parties claim the unit and nothing moves until that is resolved. Anything older is on record alone.
+//! parties claim the unit and nothing moves until that is resolved. Anything older is on record alone, and
+//! what rests on an event that is not on the log yet waits for it.
 
 use alloc::string::ToString as _;
 
@@ -74,7 +75,15 @@ pub fn handover<V: StateView>(
     let recent = state.spent.as_ref().is_some_and(|spent| {
         spent.basis == basis && spent.holder == *giver && tx.time().since(spent.at) <= window
     });
-    if recent { contest(tx, unit, state, taker) } else { tx.record(unit) }
+    if recent {
+        return contest(tx, unit, state, taker);
+    }
+    // One whose basis never was is not late but early: what it rests on may still be on its way, and to
+    // record it now would use up its numbers for nothing.
+    if state.is_spent(&basis) {
+        return tx.record(unit);
+    }
+    Err(Rejection::UnknownBasis { unit: unit.clone(), basis })
 }
 
 fn on_current_basis<V: StateView>(
@@ -91,12 +100,13 @@ fn on_current_basis<V: StateView>(
             signer: giver.clone(),
         });
     }
-    if let Custody::Offered { offer, .. } = state.custody_at(tx.time()) {
-        return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
-    }
-    // Put into a container or stopped since the two made it: both stories stay visible.
+    // Put into a container or stopped since the two made it: both stories stay visible. An offer that is
+    // open besides does not hide that.
     if state.inside.is_some() || !state.holds.is_empty() {
         return contest(tx, unit, state, acceptance.event().signer.party());
+    }
+    if let Custody::Offered { offer, .. } = state.custody_at(tx.time()) {
+        return Err(Rejection::OfferOpen { unit: unit.clone(), offer });
     }
     if state.blocked_inside > 0 {
         return Err(Rejection::BlockedInside { unit: unit.clone() });
@@ -116,6 +126,9 @@ fn take_over<V: StateView>(
 }
 
 /// Two parties claim the unit: it leaves its container, even a sealed one, and nothing moves.
+///
+/// Where the taker has the unit already, by its own title or with what the unit is in, nobody disputes
+/// anything: the same change of hands was made online too. That is on record alone.
 fn contest<V: StateView>(
     tx: &mut Tx<'_, V>,
     unit: &UnitId,
@@ -128,6 +141,9 @@ fn contest<V: StateView>(
         | Custody::Contested { holder: party, .. }
         | Custody::Closed { by: party, .. } => party,
     };
+    if holder == *claimant || state.holder() == claimant {
+        return tx.record(unit);
+    }
     // What stood around it belongs to this event's place in its history.
     tx.record(unit)?;
     let basis = state.basis;

@@ -13,7 +13,7 @@ mod seal;
 mod tx;
 
 use consign_types::block::LeafIndex;
-use consign_types::event::{Action, Event, Kind, Subject, Verified};
+use consign_types::event::{Action, Event, Kind, Verified};
 use consign_types::unit::UnitId;
 
 use crate::apply::{BlockContext, Layer};
@@ -62,10 +62,9 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
     if !place_fits {
         return Err(Rejection::PlaceNotEnrolled { signer });
     }
-    if let Subject::Unit(unit) = &event.subject
-        && !state.classes.is_empty()
-        && !state.classes.contains(&unit.class())
-    {
+    let class_fits =
+        |unit: &UnitId| state.classes.is_empty() || state.classes.contains(&unit.class());
+    if let Some(unit) = event.units().find(|unit| !class_fits(unit)) {
         return Err(Rejection::ClassNotEnrolled { signer, unit: unit.clone() });
     }
     let sequence = event.sequence;

@@ -280,6 +280,13 @@ impl Model {
         state.custody = Custody::Held(party.clone());
     }
 
+    /// Of the titles before the last spent one those that an entry remembers: the last 16, oldest first.
+    pub fn remembered(&self, unit: &UnitId) -> &[Title] {
+        let titles = &self.units[unit].titles;
+        let older = &titles[..titles.len().saturating_sub(2)];
+        &older[older.len().saturating_sub(16)..]
+    }
+
     /// The event goes into the unit's history, with what stands around the unit now.
     pub fn record(&mut self, unit: &UnitId, event: EventId, leaf: LeafIndex) {
         let around = self.around(unit).into_iter().map(|container| Around {
@@ -317,6 +324,7 @@ impl Model {
                 holder: title.holder.clone(),
                 at: title.spent_at.unwrap(),
             }),
+            past: self.remembered(unit).iter().map(|title| title.basis).collect(),
             inside: stay
                 .zip(anchor)
                 .map(|(stay, anchor)| Inside { parent: stay.parent.clone(), anchor }),

@@ -41,7 +41,11 @@ impl Model {
         let place = event.place.as_ref();
         let here = signer.places.is_empty() || place.is_some_and(|p| signer.places.contains(p));
         need(here, "place not enrolled")?;
-        if let Subject::Unit(unit) = &event.subject {
+        let mut named: Vec<UnitId> = event.subject.unit().cloned().into_iter().collect();
+        if let Action::Aggregate { children } | Action::Disaggregate { children } = &event.action {
+            named.extend_from_slice(children);
+        }
+        for unit in named {
             let fits = signer.classes.is_empty() || signer.classes.contains(&unit.class());
             need(fits, "class not enrolled")?;
         }
@@ -101,7 +105,7 @@ impl Model {
         need(event.signer.party() == device.party(), "of its own")?;
         need(!self.signers.contains_key(device), "once")?;
         need(!kinds.has(Kind::Enrol), "that enrols nobody itself")?;
-        let message = possession_message(&event.subject, key);
+        let message = possession_message(self.network, &event.subject, key);
         need(key.verify(&message, possession).is_ok(), "and holds its key")?;
         let signer = Signer {
             key: *key,
@@ -119,6 +123,8 @@ impl Model {
         need(!self.units.contains_key(unit), "known")?;
         let place = e.place.clone().ok_or("a registration says where")?;
         let owner = e.signer.party().clone();
+        let own = unit.as_str().starts_with(&format!("trk/{owner}/"));
+        need(own || !unit.as_str().starts_with("trk/"), "another member's number")?;
         let state = Unit {
             custody: Custody::Held(owner.clone()),
             owner: owner.clone(),
@@ -303,16 +309,18 @@ impl Model {
         });
         let already_contested = matches!(self.units[unit].custody, Custody::Contested { .. });
         if self.is_closed(unit) || already_contested || !(is_current || is_recent) {
-            // A record without effect.
+            // What comes too early waits for its basis; what is too old is a record without effect.
+            let is_old = earlier.last().is_some_and(|title| basis == Some(title.basis))
+                || self.remembered(unit).iter().any(|title| basis == Some(title.basis));
+            let waits = !self.is_closed(unit) && !already_contested && !is_old && !is_current;
+            need(!waits, "the basis is not known yet")?;
             self.record(unit, id, leaf);
             return Ok(());
         }
         if is_current {
             need(current.holder == *giver, "the giver did not hold by this basis")?;
-            let own_custody_is_offered = matches!(&self.units[unit].custody,
-                Custody::Offered { until, .. } if self.now <= *until);
-            need(!own_custody_is_offered, "another offer is open")?;
             if self.is_free(unit) && self.units[unit].holds.is_empty() {
+                need(self.is_held_by(unit, giver), "another offer is open")?;
                 need(self.blocked_inside(unit) == 0, "blocked inside")?;
                 self.take_over(acceptance.event(), unit, acceptance.signed().id())?;
                 self.record(unit, id, leaf);
@@ -321,6 +329,10 @@ impl Model {
         }
         let holder = self.in_hand(unit);
         self.record(unit, id, leaf);
+        // Nobody has a dispute with itself: who took it has it, by title or with what it is in.
+        if [&holder, &self.units[unit].titles.last().unwrap().holder].contains(&taker) {
+            return Ok(());
+        }
         self.leave(unit);
         self.units.get_mut(unit).unwrap().custody =
             Custody::Contested { holder, claimant: taker.clone() };

@@ -12,7 +12,7 @@ use consign_types::event::{
 };
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
-use consign_types::unit::UnitId;
+use consign_types::unit::{UnitClass, UnitId};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -83,6 +83,11 @@ pub fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> 
     proptest::collection::vec(step, count)
 }
 
+/// The number of the `n`th unit: mostly the forwarder's own, some that anybody may register.
+fn number(n: usize) -> UnitId {
+    if n % 3 == 2 { UnitId::sscc(&format!("{n:017}")).unwrap() } else { unit(&format!("U{n:02}")) }
+}
+
 /// The event that a step means now; `None` where there is nothing that it could be about.
 pub fn event(model: &Model, step: &Step) -> Option<Verified> {
     Choice { model, step }.event()
@@ -93,7 +98,7 @@ pub fn enrolments(model: &Model) -> Vec<Event> {
     let devices = PARTIES.iter().flat_map(|p| DEVICES.map(|d| (*p, format!("{p}.{d}"))));
     let enrol = |(n, (party, device)): (usize, (&str, String))| {
         let device: SignerId = device.parse().unwrap();
-        let action = support::enrol(&device, &support::device_kinds());
+        let action = support::enrol(model.network, &device, &support::device_kinds());
         Event {
             network: model.network,
             signer: party.parse().unwrap(),
@@ -285,14 +290,16 @@ impl Choice<'_> {
 
     /// Mostly by one party at one place, so that there is something to put together.
     fn register(&self) -> Option<Verified> {
-        let unborn = (0..UNITS).map(|n| unit(&format!("U{n:02}")));
+        let unborn = (0..UNITS).map(number);
         let unborn: Vec<UnitId> =
             unborn.filter(|u| !self.model.units.contains_key(u)).take(1).collect();
         let unit = match self.one(1, &unborn) {
             Some(unit) if !self.is_flawed() => unit,
             _ => self.fitting(|_| true)?,
         };
-        let owner = if self.roll(14, 4) > 0 { party("forwarder") } else { self.any_party(15) };
+        let own = unit.class() == UnitClass::Own && !self.is_flawed();
+        let usual = own || self.roll(14, 2) > 0;
+        let owner = if usual { party("forwarder") } else { self.any_party(15) };
         let mut event = self.make(self.device(&owner, 2), &unit, Action::Register);
         event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 10) as u32 / 9));
         Some(sign(event))
@@ -310,9 +317,12 @@ impl Choice<'_> {
                 .filter(|k| (*k as usize).is_multiple_of(2))
                 .collect()
         };
-        let mut action = support::enrol(&device, &kinds);
-        if let Action::Enrol { places, .. } = &mut action {
-            places.extend((self.roll(7, 2) == 0).then(|| place(0)));
+        let mut action = support::enrol(self.model.network, &device, &kinds);
+        if let Action::Enrol { places, classes, .. } = &mut action {
+            places.extend((self.roll(7, 4) == 0).then(|| place(0)));
+            classes.extend(
+                self.one(8, &[None, Some(UnitClass::Sscc), Some(UnitClass::Own)]).flatten(),
+            );
         }
         let signer = SignerId::member(member);
         let (sequence, floor) = self.number(&signer, 0);
@@ -398,6 +408,7 @@ impl Choice<'_> {
             4 => !self.model.is_free(unit),
             1 => self.model.units[unit].titles.len() > 1,
             2 | 3 => self.open_offer(unit).is_some() && self.model.is_free(unit),
+            5 => self.open_offer(unit).is_some() || !self.model.units[unit].holds.is_empty(),
             _ => self.is_movable(unit),
         })?;
         if let (2 | 3, Some((_, to, offer))) = (self.roll(20, 8), self.open_offer(&unit)) {
@@ -415,6 +426,10 @@ impl Choice<'_> {
         let taker = self.another_party(&giver);
         let mut offer = self.make(self.device(&giver, 23), &unit, self.offer_action(taker.clone()));
         offer.basis = Some(title.basis);
+        if self.roll(33, 12) == 0 {
+            // One that is not on the log: as if what it rests on were on its way.
+            offer.basis = Some(EventId(Digest::ZERO));
+        }
         if self.step.flaw % 16 == 9 {
             offer.time = Millis(self.step.other.into());
         }

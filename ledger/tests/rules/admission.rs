@@ -3,12 +3,12 @@
 use consign_ledger::apply::{Executor, apply};
 use consign_ledger::errors::Rejection;
 use consign_types::digest::{Digest, EventId, NetworkId};
-use consign_types::event::{Action, Event, Kind, Subject, Verified};
+use consign_types::event::{Action, Event, Kind, KindSet, Subject, Verified};
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX, CHILDREN_MAX};
 use consign_types::party::SignerId;
 use consign_types::unit::{UnitClass, UnitId};
 
-use crate::support::scene::{OBSERVE, into};
+use crate::support::scene::{OBSERVE, into, out_of};
 use crate::support::{Desk, enrol, key, place, sign, sign_with, unit};
 use crate::{Case, Expected, refused};
 
@@ -31,11 +31,37 @@ fn numbered(desk: &mut Desk, sequence: impl Fn(u64) -> u64, floor: u64) -> Event
 /// Enrols `forwarder.extra` as `change` has it.
 fn extra(desk: &mut Desk, change: impl Fn(&mut Action)) -> SignerId {
     let device = signer("forwarder.extra");
-    let mut action = enrol(&device, &[Kind::Register, Kind::Observe]);
+    let mut action = enrol(desk.network, &device, &[Kind::Register, Kind::Observe]);
     change(&mut action);
     let event = desk.event("forwarder", Subject::Signer(device.clone()), action);
     desk.submit(event).unwrap();
     device
+}
+
+/// Enrols `forwarder.extra` for putting units of these classes together, and for giving them away.
+fn extra_packer(desk: &mut Desk, only: &[UnitClass]) -> SignerId {
+    let limit = |action: &mut Action| match action {
+        Action::Enrol { kinds, classes, .. } => {
+            *kinds = KindSet::of(&[Kind::Aggregate, Kind::Disaggregate, Kind::Offer]);
+            classes.extend(only);
+        }
+        _ => unreachable!(),
+    };
+    extra(desk, limit)
+}
+
+/// A unit of the forwarder's that is of another class than its own numbers.
+fn pallet(desk: &mut Desk) -> UnitId {
+    let pallet = UnitId::sscc("10614141234567890").unwrap();
+    desk.put("forwarder.dock1", &pallet, Action::Register);
+    pallet
+}
+
+/// A device that is enrolled for `only` puts a pallet into unit A; and the pallet.
+fn packing(desk: &mut Desk, only: UnitClass) -> (Verified, UnitId) {
+    extra_packer(desk, &[only]);
+    let (outer, inner) = (desk.held("A"), pallet(desk));
+    (desk.say("forwarder.extra", &outer, into(&[&inner])), inner)
 }
 
 pub(super) const SIGNERS: &[Case] = &[
@@ -94,6 +120,35 @@ pub(super) const SIGNERS: &[Case] = &[
         let signer = extra(desk, only_pallets);
         let event = desk.say("forwarder.extra", &unit("A"), Action::Register);
         (event, refused(Rejection::ClassNotEnrolled { signer, unit: unit("A") }))
+    }),
+    ("the class of what goes into a unit counts as well", |desk| {
+        let (event, inner) = packing(desk, UnitClass::Own);
+        let signer = event.event().signer.clone();
+        (event, refused(Rejection::ClassNotEnrolled { signer, unit: inner }))
+    }),
+    ("so does that of what it goes into", |desk| {
+        let (event, _) = packing(desk, UnitClass::Sscc);
+        let (signer, unit) = (event.event().signer.clone(), unit("A"));
+        (event, refused(Rejection::ClassNotEnrolled { signer, unit }))
+    }),
+    ("who is enrolled for both classes puts one into the other", |desk| {
+        extra_packer(desk, &[UnitClass::Sscc, UnitClass::Own]);
+        let (outer, inner) = (desk.held("A"), pallet(desk));
+        (desk.say("forwarder.extra", &outer, into(&[&inner])), Expected::Accepted)
+    }),
+    ("what comes out of a unit counts as well", |desk| {
+        let signer = extra_packer(desk, &[UnitClass::Own]);
+        let (outer, inner) = (desk.held("A"), pallet(desk));
+        desk.put("forwarder.dock1", &outer, into(&[&inner]));
+        let event = desk.say("forwarder.extra", &outer, out_of(&[&inner]));
+        (event, refused(Rejection::ClassNotEnrolled { signer, unit: inner }))
+    }),
+    ("who is not enrolled for the class gives none away offline", |desk| {
+        let signer = extra_packer(desk, &[UnitClass::Sscc]);
+        let unit = desk.held("A");
+        let basis = desk.unit(&unit).basis;
+        let event = desk.offline("forwarder.extra", "handler.dock1", &unit, basis);
+        (event, refused(Rejection::ClassNotEnrolled { signer, unit }))
     }),
     ("a number that was used is refused", |desk| {
         let event = numbered(desk, |next| next - 1, 0);
@@ -156,7 +211,7 @@ pub(super) const SIGNERS: &[Case] = &[
 /// `by` enrols `device` with its own key, for the kinds given.
 fn enrolment(desk: &Desk, by: &str, device: &str, kinds: &[Kind]) -> Verified {
     let device = signer(device);
-    let action = enrol(&device, kinds);
+    let action = enrol(desk.network, &device, kinds);
     sign(desk.event(by, Subject::Signer(device), action))
 }
 
@@ -197,13 +252,19 @@ pub(super) const ENROLMENTS: &[Case] = &[
     }),
     ("a device that did not show its key is refused", |desk| {
         // The proof of one device does for no other.
-        let action = enrol(&signer("forwarder.other"), &[Kind::Observe]);
+        let action = enrol(desk.network, &signer("forwarder.other"), &[Kind::Observe]);
         let device = signer("forwarder.new");
         let event = desk.event("forwarder", Subject::Signer(device.clone()), action);
         (sign(event), refused(Rejection::NoPossession { device }))
     }),
+    ("nor does the proof for one network do for another", |desk| {
+        let device = signer("forwarder.new");
+        let action = enrol(NetworkId(Digest::ZERO), &device, &[Kind::Observe]);
+        let event = desk.event("forwarder", Subject::Signer(device.clone()), action);
+        (sign(event), refused(Rejection::NoPossession { device }))
+    }),
     ("a unit is not enrolled", |desk| {
-        let action = enrol(&signer("forwarder.new"), &[Kind::Observe]);
+        let action = enrol(desk.network, &signer("forwarder.new"), &[Kind::Observe]);
         let event = desk.say("forwarder", &unit("A"), action);
         (event, refused(Rejection::WrongSubject { kind: Kind::Enrol }))
     }),

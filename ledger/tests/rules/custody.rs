@@ -7,6 +7,7 @@ use consign_types::event::{
     Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, Reason, Window,
 };
 use consign_types::time::Millis;
+use consign_types::unit::UnitId;
 
 use crate::support::scene::{
     ATTEMPT, DAY_MS, DELIVER, HOLD, NOBODY, RETURN, accept, into, label, seals,
@@ -27,6 +28,20 @@ pub(super) const BEGIN: &[Case] = &[
         let unit = desk.held("A");
         let event = desk.say("airline.dock1", &unit, Action::Register);
         (event, refused(Rejection::UnitKnown { unit }))
+    }),
+    ("another member's own number is not registered", |desk| {
+        let (unit, signer) = (unit("A"), party("airline"));
+        let event = desk.say("airline.dock1", &unit, Action::Register);
+        (event, refused(Rejection::ForeignNumber { unit, signer }))
+    }),
+    ("nor that of one whose name only begins alike", |desk| {
+        let unit: UnitId = "trk/forwarders/A".parse().unwrap();
+        let event = desk.say("forwarder.dock1", &unit, Action::Register);
+        (event, refused(Rejection::ForeignNumber { unit, signer: party("forwarder") }))
+    }),
+    ("a number that is nobody's own is registered by anybody", |desk| {
+        let unit = UnitId::sscc("10614141234567890").unwrap();
+        (desk.say("airline.dock1", &unit, Action::Register), held("airline"))
     }),
     ("a registration says where", |desk| {
         let event = desk.draft("forwarder.dock1", &unit("A"), Action::Register);

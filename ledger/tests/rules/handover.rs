@@ -1,12 +1,16 @@
 //! Handovers made without a network: on the present basis, on one spent before, on older ones.
 
+use consign_ledger::door::{Door, Refusal};
 use consign_ledger::errors::Rejection;
+use consign_ledger::unit::{Custody, PAST_BASES_MAX, UnitState};
+use consign_types::digest::EventId;
 use consign_types::event::{Action, Event, Verified};
-
-use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, accept, into, out_of, seals};
-use crate::support::{Desk, party, sign};
-use crate::{Case, contested, delivered, held, not_custodian, refused};
 use consign_types::limits::CONTEST_WINDOW_MS;
+use consign_types::unit::UnitId;
+
+use crate::support::scene::{DAY_MS, DELIVER, HOLD, NOBODY, RETURN, accept, into, out_of, seals};
+use crate::support::{Desk, party, sign};
+use crate::{Case, Expected, contested, delivered, held, not_custodian, refused};
 
 const GIVER: &str = "forwarder.dock2";
 const TAKER: &str = "handler.dock2";
@@ -19,12 +23,22 @@ fn on_spent_basis(desk: &mut Desk, after_ms: u64) -> Verified {
     desk.offline(GIVER, TAKER, &unit, basis)
 }
 
+/// A unit that the forwarder has, and the basis from `returns` returns ago.
+fn returned(desk: &mut Desk, returns: usize) -> (UnitId, EventId) {
+    let unit = desk.held("A");
+    let basis = desk.unit(&unit).basis;
+    for _ in 0..returns {
+        desk.put("forwarder.dock1", &unit, RETURN);
+    }
+    (unit, basis)
+}
+
 /// A handover event around an offer that is on the log already.
 fn around_open_offer(desk: &Desk, offer: Event) -> Verified {
     desk.carried("airline.dock2", offer, accept)
 }
 
-fn refused_handover(why: &str) -> crate::Expected {
+fn refused_handover(why: &str) -> Expected {
     refused(Rejection::HandoverMismatch { why: why.to_string() })
 }
 
@@ -129,6 +143,35 @@ pub(super) const HANDOVERS: &[Case] = &[
     ("on a basis spent seven days ago as well", |desk| {
         (on_spent_basis(desk, CONTEST_WINDOW_MS), contested("airline", "handler"))
     }),
+    ("to the one who took it online on the same basis it is a record", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("even where that one offered it on", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        let (by, to, until) = (party("airline"), party("customs"), desk.time.plus(DAY_MS));
+        let offer = desk.submit(desk.offer("airline.dock1", &unit, "customs")).unwrap();
+        let offered = Expected::Custody(Custody::Offered { by, to, until, offer });
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), offered)
+    }),
+    ("or it is on hold there", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("or went on in another", |desk| {
+        let (unit, basis) = desk.handed_over("A");
+        let outer = desk.held_by("airline.dock1", "B");
+        desk.put("airline.dock1", &outer, into(&[&unit]));
+        let offer = desk.submit(desk.offer("airline.dock1", &outer, "customs")).unwrap();
+        desk.put("customs.dock1", &outer, accept(offer));
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("airline"))
+    }),
+    ("to who has it with what it is in it is a record", |desk| {
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, "airline.dock2", &unit, basis), held("forwarder"))
+    }),
     ("on one spent before that it is a record", |desk| {
         (on_spent_basis(desk, CONTEST_WINDOW_MS + 1), held("airline"))
     }),
@@ -138,9 +181,36 @@ pub(super) const HANDOVERS: &[Case] = &[
         desk.put("customs.dock1", &unit, accept(offer));
         (desk.offline(GIVER, TAKER, &unit, basis), held("customs"))
     }),
-    ("on a basis that nobody knows it is a record", |desk| {
+    ("on the oldest basis that is remembered it is a record", |desk| {
+        let (unit, basis) = returned(desk, PAST_BASES_MAX + 1);
+        (desk.offline(GIVER, TAKER, &unit, basis), held("forwarder"))
+    }),
+    ("one that was forgotten is taken for one that is on its way", |desk| {
+        let (unit, basis) = returned(desk, PAST_BASES_MAX + 2);
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::UnknownBasis { unit, basis }))
+    }),
+    ("on a basis that is not known yet it waits", |desk| {
         let unit = desk.held("A");
-        (desk.offline(GIVER, TAKER, &unit, NOBODY), held("forwarder"))
+        let event = desk.offline(GIVER, TAKER, &unit, NOBODY);
+        (event, refused(Rejection::UnknownBasis { unit, basis: NOBODY }))
+    }),
+    ("on the basis of another unit it waits as well", |desk| {
+        let (unit, other) = (desk.held("A"), desk.held("B"));
+        let basis = desk.unit(&other).basis;
+        let event = desk.offline(GIVER, TAKER, &unit, basis);
+        (event, refused(Rejection::UnknownBasis { unit, basis }))
+    }),
+    ("of a closed unit it waits for nothing", |desk| {
+        let unit = desk.delivered("A");
+        let mut offer = desk.offer(GIVER, &unit, "handler");
+        offer.basis = Some(NOBODY);
+        let end = delivered("forwarder", desk);
+        (desk.carried(TAKER, offer, accept), end)
+    }),
+    ("nor of a contested one", |desk| {
+        let unit = desk.contested("A");
+        (desk.offline(GIVER, "airline.dock1", &unit, NOBODY), contested("forwarder", "handler"))
     }),
     ("by who did not hold on the spent basis it is a record", |desk| {
         let (unit, basis) = desk.handed_over("A");
@@ -152,9 +222,7 @@ pub(super) const HANDOVERS: &[Case] = &[
         (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
     }),
     ("whoever holds the outermost unit is the one who is contested", |desk| {
-        let (unit, outer) = desk.nested("A", "B");
-        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
-        desk.put("airline.dock1", &outer, accept(offer));
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
         let basis = desk.unit(&unit).basis;
         (desk.offline(GIVER, TAKER, &unit, basis), contested("airline", "handler"))
     }),
@@ -167,6 +235,18 @@ pub(super) const HANDOVERS: &[Case] = &[
     ("of a unit put on hold since then it is contested", |desk| {
         let unit = desk.held("A");
         desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("of one on hold while another offer is open it is contested as well", |desk| {
+        let (unit, _) = desk.offered("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
+    }),
+    ("of one in a container that is offered as well", |desk| {
+        let (unit, outer) = desk.nested("A", "B");
+        desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
         let basis = desk.unit(&unit).basis;
         (desk.offline(GIVER, TAKER, &unit, basis), contested("forwarder", "handler"))
     }),
@@ -183,9 +263,7 @@ pub(super) const HANDOVERS: &[Case] = &[
         (event, contested("forwarder", "handler"))
     }),
     ("also where another than the giver holds it", |desk| {
-        let (unit, outer) = desk.nested("A", "B");
-        let offer = desk.submit(desk.offer("forwarder.dock1", &outer, "airline")).unwrap();
-        desk.put("airline.dock1", &outer, accept(offer));
+        let (unit, _) = desk.nested_and_handed_over("A", "B");
         let basis = desk.unit(&unit).basis;
         let first = desk.offline(GIVER, TAKER, &unit, basis);
         desk.submit_verified(&first).unwrap();
@@ -279,17 +357,45 @@ fn a_chain_of_handovers_commits_oldest_first() {
     assert_eq!(state.events, 4);
 }
 
-/// The same chain the other way round: what comes too early has no effect, and nothing comes to harm.
+/// The same chain the other way round: the newer one waits, uses up nothing, and is taken afterwards.
 #[test]
-fn a_chain_of_handovers_newest_first_moves_custody_once() {
+fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     let mut desk = Desk::new();
     let unit = desk.held("A");
     let basis = desk.unit(&unit).basis;
     let first = desk.offline("forwarder.dock1", "handler.dock1", &unit, basis);
     let between = first.inner().unwrap().1.signed().id();
     let second = desk.offline("handler.dock2", "airline.dock1", &unit, between);
-    desk.submit_block(&[second, first]).unwrap();
-    assert_eq!(desk.unit(&unit).holder(), &party("handler"));
+    let refusal = Rejection::UnknownBasis { unit: unit.clone(), basis: between };
+    assert!(refusal.waits() && refusal.retryable());
+    let before = desk.entries.clone();
+    let newest_first = [second.clone(), first.clone()];
+    assert_eq!(desk.submit_block(&newest_first).unwrap_err(), (0, refusal.clone()));
+    assert_eq!(desk.entries, before);
+
+    let mut door = Door::new(desk.context());
+    let early = Refusal::UnknownReference(refusal);
+    assert_eq!(door.admit(&desk.entries, &second), Err(early));
+    assert_eq!(door.admit(&desk.entries, &first), Ok(()));
+    assert_eq!(door.admit(&desk.entries, &second), Ok(()));
+
+    desk.submit_verified(&first).unwrap();
+    desk.submit_verified(&second).unwrap();
+    assert_eq!(desk.unit(&unit).holder(), &party("airline"));
+    assert_eq!(desk.unit(&unit).past, [basis]);
+}
+
+/// Both devices scanned, and both were on the log as well: the second story leaves everything as it is.
+#[test]
+fn one_change_of_hands_told_twice_changes_the_history_alone() {
+    let mut desk = Desk::new();
+    let (unit, basis) = desk.handed_over("A");
+    let handover = desk.offline(GIVER, "airline.dock2", &unit, basis);
+    let before = desk.unit(&unit);
+    desk.submit_verified(&handover).unwrap();
+    let after = desk.unit(&unit);
+    assert_ne!(after.head, before.head);
+    assert_eq!(after, UnitState { head: after.head, events: before.events + 1, ..before });
 }
 
 /// A disputed unit takes its contents along and leaves what it was in without a trace of being stopped.

@@ -127,11 +127,11 @@ pub fn sign_with(event: Event, secret: &SecretKey) -> Verified {
 }
 
 /// Enrolment of a device by the member it belongs to.
-pub fn enrol(device: &SignerId, kinds: &[Kind]) -> Action {
+pub fn enrol(network: NetworkId, device: &SignerId, kinds: &[Kind]) -> Action {
     let (secret, subject) = (key(&device.to_string()), Subject::Signer(device.clone()));
     Action::Enrol {
         key: secret.public(),
-        possession: secret.sign(&possession_message(&subject, &secret.public())),
+        possession: secret.sign(&possession_message(network, &subject, &secret.public())),
         kinds: KindSet::of(kinds),
         places: Vec::new(),
         classes: Vec::new(),
@@ -160,7 +160,7 @@ impl Desk {
         for party in PARTIES {
             for label in DEVICES {
                 let device: SignerId = format!("{party}.{label}").parse().unwrap();
-                let action = enrol(&device, &device_kinds());
+                let action = enrol(network, &device, &device_kinds());
                 let event = desk.event(party, Subject::Signer(device), action);
                 desk.submit(event).unwrap();
             }

@@ -9,7 +9,7 @@ use consign_types::event::{
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
-use super::{Desk, party, sign, unit};
+use super::{Desk, party, sign};
 
 pub const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -68,7 +68,8 @@ impl Desk {
     }
 
     pub fn held_by(&mut self, signer: &str, number: &str) -> UnitId {
-        let unit = unit(number);
+        let party = signer.split('.').next().unwrap();
+        let unit = format!("trk/{party}/{number}").parse().unwrap();
         self.put(signer, &unit, Action::Register);
         unit
     }
@@ -101,6 +102,14 @@ impl Desk {
     pub fn nested(&mut self, inner: &str, outer: &str) -> (UnitId, UnitId) {
         let (inner, outer) = (self.held(inner), self.held(outer));
         self.put("forwarder.dock1", &outer, into(&[&inner]));
+        (inner, outer)
+    }
+
+    /// A unit of the forwarder inside of another, which the airline has by now.
+    pub fn nested_and_handed_over(&mut self, inner: &str, outer: &str) -> (UnitId, UnitId) {
+        let (inner, outer) = self.nested(inner, outer);
+        let offer = self.submit(self.offer("forwarder.dock1", &outer, "airline")).unwrap();
+        self.put("airline.dock1", &outer, accept(offer));
         (inner, outer)
     }
 

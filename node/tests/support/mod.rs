@@ -139,7 +139,7 @@ impl Scribe {
             Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Enrol).collect();
         let action = Action::Enrol {
             key: secret.public(),
-            possession: secret.sign(&possession_message(&subject, &secret.public())),
+            possession: secret.sign(&possession_message(self.network, &subject, &secret.public())),
             kinds: KindSet::of(&device_kinds),
             places: Vec::new(),
             classes: Vec::new(),

@@ -148,7 +148,7 @@ impl Workload {
         let enrolment = |node: usize, party: &Party, sequence: u64, device: &Device| {
             let subject = Subject::Signer(device.id.clone());
             let key = device.key.public();
-            let possession = device.key.sign(&possession_message(&subject, &key));
+            let possession = device.key.sign(&possession_message(self.network, &subject, &key));
             let event = Event {
                 network: self.network,
                 signer: SignerId::member(party.id.clone()),

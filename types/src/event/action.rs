@@ -12,7 +12,7 @@ use super::fields::{
     Condition, DeliveryFactor, ExceptionCode, FactorSet, Label, Reason, Verdict, Window,
 };
 use super::{SignedEvent, Subject};
-use crate::digest::{Digest, EventId};
+use crate::digest::{Digest, EventId, NetworkId};
 use crate::key::{PublicKey, Signature};
 use crate::party::PartyId;
 use crate::place::Place;
@@ -190,8 +190,11 @@ pub enum Action {
 }
 
 /// What a device signs to show that it holds the key that is enrolled for it.
-pub fn possession_message(device: &Subject, key: &PublicKey) -> Vec<u8> {
+///
+/// The network is part of it: what a device showed to one network shows nothing to another.
+pub fn possession_message(network: NetworkId, device: &Subject, key: &PublicKey) -> Vec<u8> {
     let mut message = Vec::from(*b"consign/possession/v1\0");
+    message.extend_from_slice(network.as_bytes());
     message.extend_from_slice(key.as_bytes());
     message.extend_from_slice(alloc::format!("{device}").as_bytes());
     message

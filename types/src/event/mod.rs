@@ -91,3 +91,14 @@ pub struct Event {
     /// What happened.
     pub action: Action,
 }
+
+impl Event {
+    /// The units that it names, the subject first. The events inside of a handover name their own.
+    pub fn units(&self) -> impl Iterator<Item = &UnitId> {
+        let children = match &self.action {
+            Action::Aggregate { children } | Action::Disaggregate { children } => &children[..],
+            _ => &[],
+        };
+        self.subject.unit().into_iter().chain(children)
+    }
+}

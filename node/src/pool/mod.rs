@@ -18,10 +18,11 @@ use consign_ledger::errors::Rejection;
 use consign_types::block::Height;
 use consign_types::digest::{EventId, LeafHash};
 use consign_types::event::{NotVerified, SignedEvent, Verified};
-use consign_types::key::PublicKey;
+use consign_types::key::{PreparedKey, PublicKey};
 use consign_types::limits::{POOL_BYTES_MAX, POOL_EVENTS_MAX, POOL_ORPHAN_MS};
 use consign_types::party::SignerId;
 use lru::LruCache;
+use quick_cache::sync::Cache;
 use rayon::prelude::*;
 use tokio::sync::{Notify, futures::Notified, watch};
 
@@ -33,6 +34,8 @@ use crate::state::Committed;
 
 /// How long an event waits for what it refers to.
 const ORPHAN_WAIT: Duration = Duration::from_millis(POOL_ORPHAN_MS);
+/// Signers' keys that are kept ready, 256 bytes each.
+const PREPARED_KEYS_MAX: usize = 32_768;
 /// Refusals that are remembered for whoever asks.
 const REFUSALS_MAX: usize = 65_536;
 
@@ -79,6 +82,8 @@ pub struct Pool {
     inner: Mutex<Inner>,
     admitted: Notify,
     work: watch::Sender<bool>,
+    /// Keys of the signers that were last heard.
+    prepared: Cache<PublicKey, Arc<PreparedKey>>,
     metrics: Arc<Metrics>,
 }
 
@@ -120,7 +125,9 @@ impl Pool {
             advanced: (Height(0), Instant::now()),
         };
         let (work, _) = watch::channel(false);
-        Self { committed, inner: Mutex::new(inner), admitted: Notify::new(), work, metrics }
+        let prepared = Cache::new(PREPARED_KEYS_MAX);
+        let (inner, admitted) = (Mutex::new(inner), Notify::new());
+        Self { committed, inner, admitted, work, prepared, metrics }
     }
 
     /// Whether there is something to order.
@@ -289,16 +296,24 @@ impl Pool {
     fn check(&self, event: SignedEvent) -> Result<Waiting, Admission> {
         let signer = &event.event().signer;
         // Its enrolment may be on the way; a signature that does not hold never mends.
-        if self.key_of(signer, &event.key_id()).is_none() {
+        if self.prepared(signer, &event.key_id()).is_none() {
             if self.committed.knows(signer) {
                 return Err(self.refuse_unsafe(NotVerified::UnknownKey(signer.clone())));
             }
             return Ok(Waiting::Unverified(Box::new(event)));
         }
-        match event.verify(&mut |signer, id| self.key_of(signer, id)) {
+        match event.verify(&mut |signer, id| self.prepared(signer, id)) {
             Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
             Err(why) => Err(self.refuse_unsafe(why)),
         }
+    }
+
+    /// The key of a signer, ready for another check.
+    fn prepared(&self, signer: &SignerId, id: &[u8; 8]) -> Option<Arc<PreparedKey>> {
+        let key = self.key_of(signer, id)?;
+        // What is committed was checked when it came in.
+        let prepare = || PreparedKey::new(&key).map(Arc::new);
+        self.prepared.get_or_insert_with(&key, prepare).ok()
     }
 
     /// A refusal that names an id which anybody could have made is answered, not remembered under it.

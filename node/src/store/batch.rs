@@ -1,5 +1,6 @@
 //! The one synced write of a block.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use consign_ledger::entry::EntryKey;
@@ -13,6 +14,7 @@ use consign_types::unit::UnitId;
 use rocksdb::WriteBatch;
 
 use super::cache::Fresh;
+use super::past::Replaced;
 use super::{CosignedState, Fault, MapReader, Store, StoredBlock, Tip, cf, keys};
 
 /// Checkpoints with a quorum that are kept; an older leaf is proven by a newer one.
@@ -23,12 +25,15 @@ pub struct BlockBatch<'a> {
     store: &'a Store,
     batch: WriteBatch,
     fresh: Fresh,
+    /// The version that is written, and what it replaces.
+    replaced: Option<(u64, Replaced)>,
 }
 
 impl Store {
     /// Begins the write of a block.
     pub fn block_batch(&self) -> BlockBatch<'_> {
-        BlockBatch { store: self, batch: WriteBatch::default(), fresh: Fresh::default() }
+        let (batch, fresh) = (WriteBatch::default(), Fresh::default());
+        BlockBatch { store: self, batch, fresh, replaced: None }
     }
 
     /// Makes a body durable, before any vote for it.
@@ -122,11 +127,14 @@ impl BlockBatch<'_> {
         map: &MapBatch,
     ) -> Result<(), Fault> {
         let entries = self.store.family(cf::ENTRIES);
+        let mut replaced = HashMap::new();
         for (key, value) in writes {
             let key = key.map_key();
+            replaced.insert(key, self.store.entry(&key)?);
             self.batch.put_cf(entries, key, value);
             self.fresh.entries.push((key, Arc::from(value.as_slice())));
         }
+        self.replaced = Some((version, replaced));
         let (nodes, stale) = (self.store.family(cf::MAP_NODES), self.store.family(cf::MAP_STALE));
         for (key, node) in &map.nodes {
             self.batch.put_cf(nodes, key, node);
@@ -166,6 +174,9 @@ impl BlockBatch<'_> {
     /// # Errors
     /// When it cannot be written or synced; the process must end then.
     pub fn write(self) -> Result<(), Fault> {
+        if let Some((version, values)) = self.replaced {
+            self.store.past.note(version, values);
+        }
         self.store.write_synced(self.batch)?;
         self.store.caches.absorb(self.fresh);
         Ok(())
@@ -197,9 +208,10 @@ impl MapStore for MapReader<'_> {
         crate::state::sure(self.0.map_node(key)).map(|node| node.to_vec())
     }
 
-    /// Entries are kept as they are now: values are for proofs at the newest version.
-    fn value(&self, key: &[u8; 32], _version: u64) -> Option<Vec<u8>> {
-        crate::state::sure(self.0.get(cf::ENTRIES, key))
+    /// Of a version that is older than what is kept there are no values, so no proofs.
+    fn value(&self, key: &[u8; 32], version: u64) -> Option<Vec<u8>> {
+        let then = self.0.past.at(version, key, || self.0.entry(key));
+        crate::state::sure(then).flatten().map(|value| value.to_vec())
     }
 }
 

@@ -8,6 +8,7 @@
 mod batch;
 mod cache;
 mod keys;
+mod past;
 mod read;
 mod tip;
 
@@ -98,6 +99,7 @@ pub struct Store {
     db: DB,
     path: PathBuf,
     caches: cache::Caches,
+    past: past::Past,
 }
 
 impl Store {
@@ -143,7 +145,11 @@ impl Store {
         });
         let db = DB::open_cf_descriptors(&options, path, families)
             .map_err(|source| Fault::Store { path: path.to_owned(), what: "open", source })?;
-        Ok(Self { db, path: path.to_owned(), caches: cache::Caches::default() })
+        let (path, caches, past) = (path.to_owned(), Default::default(), Default::default());
+        let mut store = Self { db, path, caches, past };
+        let newest = store.tip()?.map_or(0, |tip| tip.record.height.0);
+        store.past = past::Past::from(newest);
+        Ok(store)
     }
 
     /// Where the database lies.

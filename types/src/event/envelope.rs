@@ -12,7 +12,7 @@ use minicbor::data::Tag;
 use super::{Action, Event, payload};
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, EventId, LeafHash};
-use crate::key::{BadSignature, PublicKey, SecretKey, Signature};
+use crate::key::{BadSignature, SecretKey, Signature, Verifies};
 use crate::limits::{EVENT_BYTES_MAX, EVENT_BYTES_MAX_NESTED};
 use crate::merkle;
 use crate::party::SignerId;
@@ -141,17 +141,17 @@ impl SignedEvent {
     /// # Errors
     /// [`NotVerified::UnknownKey`] where `key_of` knows none, [`NotVerified::Signature`] where it
     /// does not hold.
-    pub fn verify(
+    pub fn verify<K: Verifies>(
         self,
-        key_of: &mut impl FnMut(&SignerId, &[u8; 8]) -> Option<PublicKey>,
+        key_of: &mut impl FnMut(&SignerId, &[u8; 8]) -> Option<K>,
     ) -> Result<Verified, NotVerified> {
         self.check(key_of)?;
         Ok(Verified(self))
     }
 
-    fn check(
+    fn check<K: Verifies>(
         &self,
-        key_of: &mut impl FnMut(&SignerId, &[u8; 8]) -> Option<PublicKey>,
+        key_of: &mut impl FnMut(&SignerId, &[u8; 8]) -> Option<K>,
     ) -> Result<(), NotVerified> {
         let signer = &self.event.signer;
         let key =
@@ -168,7 +168,7 @@ impl SignedEvent {
     ///
     /// # Errors
     /// When the signature does not hold, or the key id in the header is not that of `key`.
-    pub fn check_with(&self, key: &PublicKey) -> Result<(), BadSignature> {
+    pub fn check_with(&self, key: &impl Verifies) -> Result<(), BadSignature> {
         if key.key_id() != self.key_id {
             return Err(BadSignature);
         }

@@ -172,8 +172,12 @@ mod tests {
         assert_eq!(sequence.take(7, 0), Err(BadNumber::Used));
         let mut sequence = Sequence::default();
         assert_eq!(sequence.take(10, 9), Ok(()));
+        assert_eq!(sequence, Sequence { high: 10, missing: [9].into(), floor: 9 });
         assert_eq!(sequence.take(9, 0), Ok(()));
         assert_eq!(sequence.take(8, 0), Err(BadNumber::Used));
         assert_eq!(sequence.take(11, 12), Err(BadNumber::Floor));
+        // A lower floor opens nothing.
+        assert_eq!(sequence.take(11, 3), Ok(()));
+        assert_eq!(sequence, Sequence { high: 11, missing: Vec::new(), floor: 9 });
     }
 }

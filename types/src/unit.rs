@@ -255,6 +255,15 @@ mod tests {
         assert_eq!(UnitId::sscc("10614141234567890").unwrap().as_str(), "00/106141412345678908");
     }
 
+    #[test]
+    fn a_members_own_number_names_the_member() {
+        let member = |text: &str| text.parse::<UnitId>().unwrap().member();
+        assert_eq!(member("trk/handler/AWB-020-12345675"), Some("handler".parse().unwrap()));
+        for text in ["00/106141412345678908", "01/09521234543213/21/A-1", "bic/CSQU3054383"] {
+            assert_eq!(member(text), None, "{text}");
+        }
+    }
+
     /// GS1's modulo 10 catches every single altered digit. (Modulo 11 with 10 folded to 0, as S10 and
     /// ISO 6346 have it, does not catch all.)
     #[test]

@@ -240,6 +240,31 @@ fn an_excursion_reaches_what_was_in_the_container_and_nothing_else() {
     assert!(!state.excursion_open);
 }
 
+/// What reached the container through the trailer before the unit came is no matter of the unit's, but
+/// for what is still open.
+#[test]
+fn what_happened_around_a_container_before_does_not_count_twice() {
+    let mut desk = Desk::new();
+    let (container, trailer) = desk.nested("C", "T");
+    desk.put(SIGNER, &trailer, EXCURSION);
+    let unit = desk.held("A");
+    desk.put(SIGNER, &container, into(&[&unit]));
+    desk.put(SIGNER, &container, out_of(&[&unit]));
+    let once = Counters { excursions: 1, ..Counters::default() };
+    assert_eq!(desk.unit(&unit).counters, once);
+}
+
+#[test]
+fn a_unit_on_hold_stops_what_it_goes_into_until_its_release() {
+    let mut desk = Desk::new();
+    let (unit, container) = (desk.held("A"), desk.held("C"));
+    let hold = desk.put("customs.dock1", &unit, HOLD);
+    desk.put(SIGNER, &container, into(&[&unit]));
+    assert_eq!(desk.unit(&container).blocked_inside, 1);
+    desk.put("customs.dock1", &unit, Action::Release { hold });
+    assert_eq!(desk.unit(&container).blocked_inside, 0);
+}
+
 #[test]
 fn what_comes_out_is_held_by_whoever_holds_the_outermost_unit_then() {
     let mut desk = Desk::new();

@@ -119,6 +119,12 @@ pub(super) const OFFERS: &[Case] = &[
         let now = desk.time;
         (sign(offer(desk, "A", |event| with_until(event, now))), Expected::Accepted)
     }),
+    ("until its last millisecond an offer is open", |desk| {
+        let (unit, offer) = desk.offered("A");
+        desk.time = desk.time.plus(DAY_MS);
+        let event = desk.say("forwarder.dock1", &unit, ATTEMPT);
+        (event, refused(Rejection::OfferOpen { unit, offer }))
+    }),
     ("an offer after one that ran out is accepted", |desk| {
         let (unit, _) = desk.offered("A");
         desk.time = desk.time.plus(DAY_MS + 1);

@@ -133,7 +133,7 @@ fn verification_names_what_is_wrong() {
     let signer = register().signer;
     assert!(signed.clone().verify(&mut |_, _| Some(key.public())).is_ok());
     assert_eq!(
-        signed.clone().verify(&mut |_, _| None).unwrap_err(),
+        signed.clone().verify(&mut |_, _| None::<consign_types::key::PublicKey>).unwrap_err(),
         NotVerified::UnknownKey(signer.clone())
     );
     assert_eq!(

@@ -20,7 +20,7 @@ use crate::entry::{EntryKey, StateView, read};
 use crate::errors::Rejection;
 use crate::rules;
 use crate::signer::SignerState;
-use crate::unit::UnitState;
+use crate::unit::{Around, UnitState};
 
 /// The block that events are executed in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,11 +37,22 @@ pub struct BlockContext {
     pub first_leaf: LeafIndex,
 }
 
+/// One unit that an event names, and what of it went into the unit's head.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    /// The unit.
+    pub unit: UnitId,
+    /// Position of the event in the unit's history, from 0.
+    pub position: u64,
+    /// What stood around the unit, innermost first: a passport gives it again.
+    pub around: Vec<Around>,
+}
+
 /// What a block writes, and which units each of its events names.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     writes: BTreeMap<EntryKey, Vec<u8>>,
-    named: Vec<Vec<(UnitId, u64)>>,
+    named: Vec<Vec<Named>>,
 }
 
 impl Outcome {
@@ -50,9 +61,8 @@ impl Outcome {
         &self.writes
     }
 
-    /// For each event the units that it names, each with the position that the event has in the
-    /// unit's history, from 0.
-    pub fn named(&self) -> &[Vec<(UnitId, u64)>] {
+    /// For each event the units that it names, in the order in which their heads were extended.
+    pub fn named(&self) -> &[Vec<Named>] {
         &self.named
     }
 }
@@ -89,7 +99,7 @@ pub struct Executor<'v, V> {
     view: &'v V,
     context: BlockContext,
     layer: Layer,
-    named: Vec<Vec<(UnitId, u64)>>,
+    named: Vec<Vec<Named>>,
 }
 
 impl<'v, V: StateView> Executor<'v, V> {

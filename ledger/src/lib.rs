@@ -5,7 +5,8 @@
 //! is an entry under the unit map's root.
 //!
 //! `apply` executes blocks, `rules` holds the table of custody rules, `door` checks events before they
-//! are in a block, `map` is the authenticated map, `log` the append-only tree.
+//! are in a block, `map` is the authenticated map, `log` the append-only tree, `passport`
+//! the history of one unit as a file that proves itself.
 
 extern crate alloc;
 
@@ -15,6 +16,7 @@ pub mod entry;
 pub mod errors;
 pub mod log;
 pub mod map;
+pub mod passport;
 mod rules;
 pub mod signer;
 pub mod unit;

@@ -13,7 +13,7 @@ mod support;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use consign_ledger::apply::{BlockContext, apply};
+use consign_ledger::apply::{BlockContext, Named, apply};
 use consign_ledger::unit::{Counters, Custody, Seal, UnitState};
 use consign_types::block::LeafIndex;
 use consign_types::digest::Digest;
@@ -434,7 +434,7 @@ fn positions_in_histories_are_without_gaps() {
         for block in &run.blocks {
             let outcome = apply(&entries, block.context, &block.events).unwrap();
             prop_assert_eq!(outcome.named().len(), block.events.len());
-            for (unit, position) in outcome.named().iter().flatten() {
+            for Named { unit, position, .. } in outcome.named().iter().flatten() {
                 let length = lengths.entry(unit.clone()).or_default();
                 prop_assert_eq!(*position, *length, "of {}", unit);
                 *length += 1;

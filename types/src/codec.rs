@@ -191,6 +191,17 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
+    /// The unsigned integer that comes next; `None`, and nothing consumed, where something else does.
+    ///
+    /// # Errors
+    /// When the input is at its end.
+    pub fn maybe_u64(&mut self) -> Result<Option<u64>, DecodeError> {
+        match self.decoder.datatype().map_err(|e| self.error(e))? {
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => self.u64().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Expects the tag `number`.
     ///
     /// # Errors

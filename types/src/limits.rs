@@ -74,6 +74,18 @@ pub const POOL_ORPHAN_MS: u64 = 30_000;
 /// Versions of the unit map that are kept for proofs.
 pub const MAP_VERSIONS_KEPT: u64 = 256;
 
+/// Bytes of a passport, and of the events in it when they are written out.
+pub const PASSPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Events in a passport: those of the unit, and those of containers while it was in them.
+pub const PASSPORT_EVENTS_MAX: usize = 4_096;
+
+/// Signers of the events in a passport.
+pub const PASSPORT_SIGNERS_MAX: usize = 1_024;
+
+/// Changes of the validator set in a passport.
+pub const PASSPORT_SETS_MAX: usize = 256;
+
 /// Bytes of a JSON-RPC request body.
 pub const RPC_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -94,6 +106,8 @@ const _: () = {
     assert!(EVENT_BYTES_MAX_NESTED <= BLOCK_BYTES_MAX);
     assert!(BLOCK_EVENTS_MAX <= POOL_EVENTS_MAX);
     assert!(BLOCK_BYTES_MAX <= POOL_BYTES_MAX);
+    // Every event that the log can hold fits a passport.
+    assert!(EVENT_BYTES_MAX_NESTED < PASSPORT_BYTES_MAX);
     // The widest event (an aggregate: children, parent, those around it, the device) fits a block.
     assert!(2 * CHILDREN_MAX + DEPTH_MAX + 2 <= BLOCK_MAP_WRITES_MAX);
 };

@@ -33,6 +33,16 @@ pub struct MapProof {
 pub struct BadMapProof;
 
 impl MapProof {
+    /// The proof of an entry that has a value, by the hashes beside its way to the root.
+    pub const fn of_present(siblings: Vec<Digest>) -> Self {
+        Self { neighbour: None, siblings }
+    }
+
+    /// The hashes beside the way to the root, from the bottom.
+    pub fn siblings(&self) -> &[Digest] {
+        &self.siblings
+    }
+
     /// Checks that the entry has this value, or none, under `root`.
     ///
     /// # Errors

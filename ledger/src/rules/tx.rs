@@ -11,7 +11,7 @@ use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
-use crate::apply::{BlockContext, Layer};
+use crate::apply::{BlockContext, Layer, Named};
 use crate::entry::{EntryKey, MemberState, StateView, read};
 use crate::errors::Rejection;
 use crate::signer::SignerState;
@@ -21,8 +21,8 @@ use crate::unit::{Around, Counters, Custody, UnitState, next_head};
 pub struct Change {
     /// Entries.
     pub(crate) layer: Layer,
-    /// Units that the event names, each with the event's position in its history.
-    pub(crate) named: Vec<(UnitId, u64)>,
+    /// Units that the event names.
+    pub(crate) named: Vec<Named>,
 }
 
 /// One event in execution.
@@ -33,7 +33,7 @@ pub struct Tx<'a, V> {
     leaf: LeafIndex,
     id: EventId,
     changed: Layer,
-    named: Vec<(UnitId, u64)>,
+    named: Vec<Named>,
 }
 
 impl<'a, V: StateView> Tx<'a, V> {
@@ -171,7 +171,7 @@ impl<'a, V: StateView> Tx<'a, V> {
             })
             .collect();
         state.head = next_head(&state.head, &self.id, self.leaf, self.context.time, &around);
-        self.named.push((unit.clone(), state.events));
+        self.named.push(Named { unit: unit.clone(), position: state.events, around });
         state.events += 1;
         self.put(unit, state);
         Ok(())

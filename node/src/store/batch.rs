@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use consign_ledger::apply::Named;
 use consign_ledger::entry::EntryKey;
 use consign_ledger::log::TileHash;
 use consign_ledger::map::{MapBatch, MapStore};
@@ -10,7 +11,6 @@ use consign_types::block::{BlockRecord, Height, LeafIndex, TreeSize};
 use consign_types::codec::{Canonical as _, DecodeError, Reader};
 use consign_types::digest::{BlockId, EventId, NetworkId};
 use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, MAP_VERSIONS_KEPT};
-use consign_types::unit::UnitId;
 use rocksdb::WriteBatch;
 
 use super::cache::Fresh;
@@ -101,11 +101,11 @@ impl BlockBatch<'_> {
     }
 
     /// An event's place in the log and in the history of the units that it names.
-    pub fn event(&mut self, id: &EventId, index: LeafIndex, named: &[(UnitId, u64)]) {
+    pub fn event(&mut self, id: &EventId, index: LeafIndex, named: &[Named]) {
         let place = keys::leaf(index);
         self.batch.put_cf(self.store.family(cf::EVENTS), id.as_bytes(), place);
         let history = self.store.family(cf::HISTORY);
-        for (unit, position) in named {
+        for Named { unit, position, .. } in named {
             self.batch.put_cf(history, keys::history(unit, *position), place);
         }
     }

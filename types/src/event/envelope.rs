@@ -222,14 +222,21 @@ fn payload_of(event: &Event) -> Vec<u8> {
 }
 
 fn protected(event: &Event, key_id: [u8; 8]) -> Vec<u8> {
+    let mut bytes = header_start(&event.signer, key_id);
+    Encoder::new(&mut bytes).u8(2).sure().str(&event.subject.to_string()).sure();
+    bytes
+}
+
+/// How the protected header of every event begins that `signer` signs under the key of this id: all of
+/// it but the subject. A format that holds many events can say it once.
+pub fn header_start(signer: &SignerId, key_id: [u8; 8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
     let mut to: Writer<'_> = Encoder::new(&mut bytes);
     to.map(4).sure().u8(1).sure().i64(ALG_ED25519).sure();
     to.u8(3).sure().str(CONTENT_TYPE).sure();
     to.u8(4).sure().bytes(&key_id).sure();
     to.u8(LABEL_CWT).sure().map(2).sure();
-    to.u8(1).sure().str(&event.signer.to_string()).sure();
-    to.u8(2).sure().str(&event.subject.to_string()).sure();
+    to.u8(1).sure().str(&signer.to_string()).sure();
     bytes
 }
 

@@ -12,7 +12,7 @@ mod payload;
 
 pub use action::possession_message;
 pub use action::{Action, Kind, KindSet};
-pub use envelope::{NotVerified, SignedEvent, Verified};
+pub use envelope::{NotVerified, SignedEvent, Verified, header_start};
 pub use fields::{
     Condition, DeliveryFactor, ExceptionCode, FactorSet, Label, Reason, Verdict, Window,
 };

@@ -1,0 +1,135 @@
+//! The history of a unit in plain English, for whoever reads a passport.
+//!
+//! Nothing is added to what the passport proves: record time, who signed, what, and where as the device
+//! said. Events of containers are indented under the stay during which they happened.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use consign_types::event::{Action, Condition, Event, SignedEvent, Verdict};
+use consign_types::time::Millis;
+
+use super::verify::{Stay, Step, Verified};
+
+/// One event of the story.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// 0 for events of the unit itself, one more for each container between it and the unit named.
+    pub indent: usize,
+    /// Record time.
+    pub time: Millis,
+    /// Who did what, where.
+    pub text: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {:indent$}{}", self.time, "", self.text, indent = 2 * self.indent)
+    }
+}
+
+/// One line for each event, in the order of the log.
+pub fn story(verified: &Verified) -> Vec<Line> {
+    verified.steps.iter().map(line).collect()
+}
+
+fn line(step: &Step) -> Line {
+    let event = step.event.event();
+    let mut text = format!("{} {}", event.signer, what(step));
+    if let Some(place) = &event.place {
+        text.push_str(" at ");
+        text.push_str(place.as_str());
+    }
+    Line { indent: step.depth, time: step.time, text }
+}
+
+fn what(step: &Step) -> String {
+    let unit = &step.unit;
+    match &step.event.event().action {
+        Action::Register => format!("registered {unit}"),
+        Action::Book { receiver, window, .. } => {
+            format!("booked {unit} for {receiver}, expected {} to {}", window.from, window.to)
+        }
+        Action::Offer { to, until, .. } => format!("offered {unit} to {to} until {until}"),
+        Action::Accept { condition, exceptions, .. } => {
+            format!("took over {unit}{}", found(*condition, exceptions))
+        }
+        Action::Refuse { reason, .. } => format!("refused the offer of {unit}: {reason}"),
+        Action::Cancel { .. } => format!("took back the offer of {unit}"),
+        Action::Handover { offer, acceptance } => handover(step, offer, acceptance.event()),
+        Action::Aggregate { children } => match (step.stay, step.around.first()) {
+            (Stay::Begins, Some(container)) => format!("put {unit} into {}", container.unit),
+            _ => format!("put {} into {unit}", units(children.len())),
+        },
+        Action::Disaggregate { children } => match (step.stay, step.around.first()) {
+            (Stay::Ends, Some(container)) => format!("took {unit} out of {}", container.unit),
+            _ => format!("took {} out of {unit}", units(children.len())),
+        },
+        Action::Load { conveyance } => format!("loaded {unit} onto {conveyance}"),
+        Action::Unload { conveyance } => format!("unloaded {unit} from {conveyance}"),
+        Action::Depart { conveyance: Some(by) } => format!("departed with {unit} on {by}"),
+        Action::Depart { conveyance: None } => format!("departed with {unit}"),
+        Action::Arrive => format!("arrived with {unit}"),
+        Action::Observe { .. } => format!("saw {unit}"),
+        Action::SealApply { ids } => format!("sealed {unit} with {}", list(ids)),
+        Action::SealVerify { ids } if ids.is_empty() => format!("found no seal on {unit}"),
+        Action::SealVerify { ids } => format!("found seals {} on {unit}", list(ids)),
+        Action::SealBreak { reason } => format!("broke the seal of {unit}: {reason}"),
+        Action::Readings { count, .. } => format!("filed {count} readings of {unit}"),
+        Action::Excursion { window } => {
+            format!("reported an excursion of {unit} from {} to {}", window.from, window.to)
+        }
+        Action::CloseExcursion { verdict: Verdict::Sound } => {
+            format!("closed the excursion of {unit}: no harm done")
+        }
+        Action::CloseExcursion { verdict: Verdict::Damaged } => {
+            format!("closed the excursion of {unit}: damaged")
+        }
+        Action::Hold { reason } => format!("put {unit} on hold: {reason}"),
+        Action::Release { .. } => format!("released a hold of {unit}"),
+        Action::Exception { code, .. } => format!("reported an exception of {unit}: {code}"),
+        Action::Attempt { reason } => format!("tried to deliver {unit} in vain: {reason}"),
+        Action::Deliver { .. } => format!("delivered {unit}"),
+        Action::Return { reason } => format!("sent {unit} back: {reason}"),
+        Action::Enrol { .. } => format!("enrolled {unit}"),
+    }
+}
+
+fn handover(step: &Step, offer: &SignedEvent, acceptance: &Event) -> String {
+    let mut text = format!(
+        "brought the handover of {} from {} to {}",
+        step.unit,
+        offer.event().signer,
+        acceptance.signer
+    );
+    if let Action::Accept { condition, exceptions, .. } = &acceptance.action {
+        text.push_str(&found(*condition, exceptions));
+    }
+    if let (Stay::Ends, Some(container)) = (step.stay, step.around.first()) {
+        text.push_str(&format!("; contested, and out of {}", container.unit));
+    }
+    text
+}
+
+fn found(condition: Condition, exceptions: &[impl fmt::Display]) -> String {
+    let mut text = String::new();
+    if condition == Condition::Damaged {
+        text.push_str(", damaged");
+    }
+    if !exceptions.is_empty() {
+        text.push_str(", with exceptions ");
+        text.push_str(&list(exceptions));
+    }
+    text
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    let items: Vec<String> = items.iter().map(|item| item.to_string()).collect();
+    items.join(", ")
+}
+
+fn units(count: usize) -> String {
+    if count == 1 { "a unit".to_string() } else { format!("{count} units") }
+}

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::console::Format;
-use crate::{config, devnet, event, keys, network, proof, replay, unit, verify};
+use crate::{config, devnet, event, keys, network, passport, proof, replay, unit, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -94,6 +94,9 @@ pub enum Command {
     /// Look up units
     #[command(subcommand)]
     Unit(unit::Command),
+    /// Fetch the whole history of a unit, as a file that proves itself
+    #[command(subcommand)]
+    Passport(passport::Command),
     /// Fetch proofs
     #[command(subcommand)]
     Proof(proof::Command),

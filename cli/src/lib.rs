@@ -17,6 +17,7 @@ pub mod instant;
 pub mod keys;
 pub mod network;
 pub mod node;
+pub mod passport;
 pub mod proof;
 pub mod replay;
 pub mod unit;
@@ -50,6 +51,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Event(command) => wait_for(event::run(console, global, command)),
         Command::Unit(command) => wait_for(unit::run(console, global, command)),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),
+        Command::Passport(command) => wait_for(passport::run(console, global, command)),
         Command::Verify(args) => verify::run(console, global.trust.as_deref(), &args),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(command),

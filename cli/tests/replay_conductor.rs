@@ -24,7 +24,7 @@ use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, StatusView, Submitted, UnitView, Update,
+    InclusionView, MembersView, PassportView, StatusView, Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::digest::EventId;
@@ -271,6 +271,10 @@ impl Backend for Door {
     async fn inclusion(&self, _: Leaf, _: Option<TreeSize>) -> Result<InclusionView, RpcError> {
         Err(absent())
     }
+    async fn passport(&self, _: UnitId, _: Height) -> Result<PassportView, RpcError> {
+        Err(absent())
+    }
+
     async fn consistency(&self, _: TreeSize, _: TreeSize) -> Result<ConsistencyView, RpcError> {
         Err(absent())
     }

@@ -36,10 +36,7 @@ impl Node {
             secret: key(name),
             listen: vec![listen.to_owned()],
             peers: peers.to_vec(),
-            limits: NetLimits {
-                dial_backoff_max: Duration::from_millis(500),
-                ..NetLimits::default()
-            },
+            limits: NetLimits { dial_backoff_max: Duration::from_millis(500) },
         };
         let (net, mut events, task) = p2p::start(config).unwrap();
         let address = next("an address", &mut events, |event| match event {

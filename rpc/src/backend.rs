@@ -18,7 +18,7 @@ use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, StatusView, Submitted, UnitView,
+    InclusionView, MembersView, PassportView, StatusView, Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -50,6 +50,9 @@ pub trait Backend: Send + Sync + 'static {
         cursor: Option<Cursor>,
         limit: PageLimit,
     ) -> Result<HistoryPage, RpcError>;
+
+    /// The unit's whole history up to the newest checkpoint, for trust files of height `since`.
+    async fn passport(&self, unit: UnitId, since: Height) -> Result<PassportView, RpcError>;
 
     /// The checkpoint of this size, or the latest with a quorum.
     async fn checkpoint(&self, size: Option<TreeSize>) -> Result<CheckpointView, RpcError>;

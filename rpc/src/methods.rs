@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use crate::errors::ErrorKind;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetUnit, Nothing, SubmitBatch, SubmitEvent, SubscribeBlocks, SubscribeEvents,
-    SubscribeStatus, SubscribeUnit,
+    GetInclusion, GetPassport, GetUnit, Nothing, SubmitBatch, SubmitEvent, SubscribeBlocks,
+    SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, HistoryPage, InclusionView, MembersView, StatusView, Submitted, UnitView,
+    EventView, HistoryPage, InclusionView, MembersView, PassportView, StatusView, Submitted,
+    UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -156,6 +157,9 @@ methods! {
         GetHistory = "custody_getHistory" -> HistoryPage,
             "Tells the events that name a unit, oldest first, page by page.",
             [NotFound StaleCursor];
+        GetPassport = "custody_getPassport" -> PassportView,
+            "Tells the whole history of a unit up to the newest checkpoint as a file that proves itself.",
+            [NotFound ProofUnavailable ResponseTooLarge];
         GetCheckpoint = "proof_getCheckpoint" -> CheckpointView,
             "Tells the log's signed size and root.",
             [NotFound ProofUnavailable];

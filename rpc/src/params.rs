@@ -106,6 +106,19 @@ pub struct GetUnit {
     pub at_height: Option<u64>,
 }
 
+/// Of `custody_getPassport`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetPassport {
+    /// The unit.
+    pub unit_id: Text<UnitId>,
+    /// Height of the trust file that it will be checked with: the passport shows the changes of the
+    /// validator set from there on. That of the genesis unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_height: Option<u64>,
+}
+
 /// Of `custody_getHistory`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -46,8 +46,8 @@ pub fn open(
             ("events".to_owned(), size.0)
         }
         Topic::Unit(unit) => {
-            let rows = sure(serving.parts.committed.store().history(unit, 0, usize::MAX));
-            (unit_feed(unit), rows.last().map_or(0, |(position, _)| position + 1))
+            let store = serving.parts.committed.store();
+            (unit_feed(unit), sure(store.history_from(unit, LeafIndex(u64::MAX))))
         }
         Topic::Status(_) => ("status".to_owned(), 0),
     };
@@ -136,8 +136,9 @@ async fn unit_events(serving: &Serving, publisher: &Publisher, unit: &UnitId, mu
             let (own, unit, from) = (serving.clone(), unit.clone(), next);
             let rows = tokio::task::spawn_blocking(move || {
                 let rows = sure(own.parts.committed.store().history(&unit, from, ROWS));
-                let views = rows.into_iter().filter_map(|(position, index)| {
-                    own.event_view(index).map(|view| (position, Update::Event(Box::new(view))))
+                let views = rows.into_iter().filter_map(|event| {
+                    let view = own.event_view(event.leaf)?;
+                    Some((event.position, Update::Event(Box::new(view))))
                 });
                 views.collect::<Vec<_>>()
             });

@@ -5,6 +5,7 @@
 
 mod feeds;
 mod files;
+mod passport;
 mod proofs;
 mod unit;
 
@@ -22,8 +23,8 @@ use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
-    Finality, HistoryPage, InclusionView, MemberView, MembersView, PeerView, PoolView, StatusView,
-    Submitted, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    Finality, HistoryPage, InclusionView, MemberView, MembersView, PassportView, PeerView,
+    PoolView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::digest::EventId;
@@ -346,8 +347,8 @@ impl Backend for Serving {
             }
             let more = rows.len() > limit.entries();
             let rows = &rows[..rows.len().min(limit.entries())];
-            let next = rows.last().map_or(from, |(position, _)| position + 1);
-            let data = rows.iter().filter_map(|(_, index)| own.event_view(*index)).collect();
+            let next = rows.last().map_or(from, |event| event.position + 1);
+            let data = rows.iter().filter_map(|event| own.event_view(event.leaf)).collect();
             Ok(HistoryPage {
                 data,
                 next_cursor: Some(Cursor::at(&feed, next)),
@@ -355,6 +356,10 @@ impl Backend for Serving {
             })
         })
         .await
+    }
+
+    async fn passport(&self, unit: UnitId, since: Height) -> Result<PassportView, RpcError> {
+        self.blocking(move |own| own.passport_view(&unit, since)).await
     }
 
     async fn checkpoint(&self, size: Option<TreeSize>) -> Result<CheckpointView, RpcError> {

@@ -14,6 +14,7 @@ use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, MAP_VERSIONS_KEPT
 use rocksdb::WriteBatch;
 
 use super::cache::Fresh;
+use super::history::encode_history;
 use super::past::Replaced;
 use super::{CosignedState, Fault, MapReader, Store, StoredBlock, Tip, cf, keys};
 
@@ -105,8 +106,9 @@ impl BlockBatch<'_> {
         let place = keys::leaf(index);
         self.batch.put_cf(self.store.family(cf::EVENTS), id.as_bytes(), place);
         let history = self.store.family(cf::HISTORY);
-        for Named { unit, position, .. } in named {
-            self.batch.put_cf(history, keys::history(unit, *position), place);
+        for Named { unit, position, around } in named {
+            let value = encode_history(index, around);
+            self.batch.put_cf(history, keys::history(unit, *position), value);
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod batch;
 mod cache;
+mod history;
 mod keys;
 mod past;
 mod read;
@@ -15,6 +16,7 @@ mod tip;
 use std::path::{Path, PathBuf};
 
 pub use batch::{BlockBatch, decode_body};
+pub use history::InHistory;
 pub use read::MapReader;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 pub use tip::{CosignedState, StoredBlock, Tip};
@@ -31,7 +33,7 @@ mod cf {
     pub const HASHES: &str = "hashes";
     /// Event id -> leaf index.
     pub const EVENTS: &str = "events";
-    /// Hash of a unit's number, position in its history -> leaf index.
+    /// Hash of a unit's number, position in its history -> leaf index, and what stood around the unit.
     pub const HISTORY: &str = "history";
     /// Map key -> entry: the unit map's present content.
     pub const ENTRIES: &str = "entries";

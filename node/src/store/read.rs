@@ -6,7 +6,6 @@ use consign_ledger::log::{self, Frontier, TileHashes};
 use consign_types::block::{BlockRecord, Height, LeafIndex, TreeSize};
 use consign_types::codec::Canonical;
 use consign_types::digest::{BlockId, Digest, EventId, NetworkId};
-use consign_types::unit::UnitId;
 
 use super::{CosignedState, Fault, Store, StoredBlock, Tip, cf, keys};
 
@@ -88,34 +87,6 @@ impl Store {
     pub fn event_index(&self, id: &EventId) -> Result<Option<LeafIndex>, Fault> {
         let Some(bytes) = self.get(cf::EVENTS, id.as_bytes())? else { return Ok(None) };
         self.index(&bytes).map(Some)
-    }
-
-    /// Where the events of a unit lie in the log, `limit` of them from `position` on.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn history(
-        &self,
-        unit: &UnitId,
-        position: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, LeafIndex)>, Fault> {
-        use rocksdb::{Direction, IteratorMode};
-        let start = keys::history(unit, position);
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        let rows = self.db.iterator_cf(self.family(cf::HISTORY), mode);
-        let mut found = Vec::new();
-        for row in rows.take(limit) {
-            let (key, value) = row.map_err(|e| self.failed("read", e))?;
-            match key.split_at_checked(16) {
-                Some((unit_part, position)) if unit_part == &start[..16] => {
-                    let position = self.index(position)?.0;
-                    found.push((position, self.index(&value)?));
-                }
-                _ => break,
-            }
-        }
-        Ok(found)
     }
 
     /// The hash of the complete subtree of `256^level` leaves.
@@ -215,7 +186,7 @@ impl Store {
         T::from_bytes(&bytes).map(Some).map_err(|e| self.damaged(T::WHAT, e))
     }
 
-    fn index(&self, bytes: &[u8]) -> Result<LeafIndex, Fault> {
+    pub(super) fn index(&self, bytes: &[u8]) -> Result<LeafIndex, Fault> {
         let bytes = bytes.try_into().map_err(|_| self.damaged("index", "wrong length"))?;
         Ok(LeafIndex(u64::from_be_bytes(bytes)))
     }

@@ -24,12 +24,13 @@ use crate::methods::{Call, GetMembers, GetStatus, Subscribe};
 use crate::page::{Cursor, Order, PageLimit};
 use crate::params::{
     EventFilter, GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus,
-    GetHistory, GetInclusion, GetUnit, SubmitBatch, SubmitEvent, SubscribeBlocks, SubscribeEvents,
-    SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
+    GetHistory, GetInclusion, GetPassport, GetUnit, SubmitBatch, SubmitEvent, SubscribeBlocks,
+    SubscribeEvents, SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
 };
 use crate::views::{
     Base64, BatchItem, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, HistoryPage, InclusionView, MembersView, StatusView, Submitted, Text, UnitView,
+    EventView, HistoryPage, InclusionView, MembersView, PassportView, StatusView, Submitted, Text,
+    UnitView,
 };
 
 /// Time for an answer: as long as a node may wait for a proof, and the way there and back.
@@ -157,6 +158,18 @@ impl Client {
         limit: PageLimit,
     ) -> Result<HistoryPage, ClientError> {
         self.call(&GetHistory { unit_id: Text(unit), cursor, limit }).await
+    }
+
+    /// A unit's passport, for trust files of height `since` and later.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn passport(
+        &self,
+        unit: UnitId,
+        since: Option<u64>,
+    ) -> Result<PassportView, ClientError> {
+        self.call(&GetPassport { unit_id: Text(unit), since_height: since }).await
     }
 
     /// A checkpoint, the latest with a quorum unless a size is given.

@@ -16,7 +16,7 @@ use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
+    GetInclusion, GetPassport, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
 };
 use crate::views::{Base64, BatchItem, ConsistencyView, InclusionView, Submitted};
 
@@ -37,6 +37,9 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
         to,
         |n: Node, p: GetHistory| async move { n.history(p.unit_id.0, p.cursor, p.limit).await },
     )?;
+    call(to, |n: Node, p: GetPassport| async move {
+        n.passport(p.unit_id.0, Height(p.since_height.unwrap_or_default())).await
+    })?;
     call(to, |n: Node, p: GetCheckpoint| async move { n.checkpoint(p.size.map(TreeSize)).await })?;
     call(to, inclusion)?;
     call(to, consistency)?;

@@ -2,9 +2,10 @@
 
 use consign_types::digest::{Digest, LeafHash, TreeRoot};
 use consign_types::party::PartyId;
+use consign_types::unit::UnitId;
 use serde::{Deserialize, Serialize};
 
-use super::text::{Moment, Text};
+use super::text::{Base64, Moment, Text};
 
 /// The log at some size, signed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -47,6 +48,21 @@ pub struct InclusionView {
     /// Leaf, path and checkpoint as one C2SP tlog-proof file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tlog_proof: Option<String>,
+}
+
+/// A passport: the whole history of a unit, which proves itself to whoever has a trust file.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PassportView {
+    /// The unit.
+    pub unit: Text<UnitId>,
+    /// Number of leaves under its checkpoint.
+    pub size: u64,
+    /// Height of the block that ends there.
+    pub height: u64,
+    /// The file.
+    pub passport: Base64,
 }
 
 /// Proof that the log only grew from one size to another (RFC 6962, 2.1.2).

@@ -34,6 +34,7 @@ async fn every_call_answers_what_the_node_said() {
         assert_eq!(client.leaf_inclusion(2, Some(3)).await, Ok(samples::inclusion(2, 3)));
         assert_eq!(client.event_inclusion(event, None).await, Ok(samples::inclusion(4, 7)));
         assert_eq!(client.consistency(3, 7).await, Ok(samples::consistency(3, 7)));
+        assert_eq!(client.passport(samples::unit(), Some(9)).await, Ok(samples::passport(9)));
         assert_eq!(client.status().await, Ok(samples::status(0)));
         assert_eq!(client.block(5).await, Ok(samples::block(5)));
         let blocks = client.blocks(None, limit(2), Order::Desc).await.expect("blocks").data;

@@ -22,6 +22,7 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         ("custody_getEvent", json!({ "eventId": event, "withProof": true })),
         ("custody_getUnit", json!({ "unitId": unit, "atHeight": 3 })),
         ("custody_getHistory", json!({ "unitId": unit, "cursor": "start", "limit": 2 })),
+        ("custody_getPassport", json!({ "unitId": unit, "sinceHeight": 3 })),
         ("proof_getCheckpoint", json!({ "size": 7 })),
         // `index` and `eventId` exclude each other; the second is tried below.
         ("proof_getInclusion", json!({ "index": 4, "size": 7 })),

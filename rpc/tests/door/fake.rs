@@ -14,7 +14,7 @@ use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, StatusView, Submitted, Update,
+    InclusionView, MembersView, PassportView, StatusView, Submitted, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::digest::EventId;
@@ -178,6 +178,10 @@ impl Backend for Fake {
             Leaf::Event(_) => LeafIndex(4),
         };
         Ok(samples::inclusion(index, size.map_or(7, |size| size.0)))
+    }
+
+    async fn passport(&self, _: UnitId, since: Height) -> Result<PassportView, RpcError> {
+        Ok(samples::passport(since.0))
     }
 
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {

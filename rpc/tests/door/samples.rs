@@ -1,10 +1,10 @@
 //! One value of every view.
 
 use consign_rpc::views::{
-    BlockHeader, BlockView, BookingView, CheckpointView, ConditionView, ConsistencyView,
+    Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView, ConsistencyView,
     ContainView, CountersView, CustodyView, EventStatus, EventView, Finality, InclusionView,
-    JourneyView, MemberView, MembersView, OwnAndEffective, PeerView, PoolView, SealView,
-    StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    JourneyView, MemberView, MembersView, OwnAndEffective, PassportView, PeerView, PoolView,
+    SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -119,6 +119,11 @@ pub fn inclusion(leaf_index: u64, tree_size: u64) -> InclusionView {
         checkpoint: Some("a note".to_owned()),
         tlog_proof: None,
     }
+}
+
+pub fn passport(size: u64) -> PassportView {
+    let passport = Base64(vec![1, 2, 3]);
+    PassportView { unit: unit().into(), size, height: 5, passport }
 }
 
 pub fn consistency(from: u64, to: u64) -> ConsistencyView {

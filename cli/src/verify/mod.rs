@@ -4,8 +4,11 @@
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
 //! question's answer stands in for another's, and nothing is fetched from anywhere.
 //!
-//! Reads C2SP `.tlog-proof` receipts: one event. The signature of the event itself was checked by the
-//! validators before they cosigned; the device's key is not in a receipt, so it is not checked again.
+//! Reads passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
+//! does not carry the device's key: the event's own signature was checked by the validators before they
+//! cosigned, and is not checked again. A passport carries the keys with their proofs, and is.
+
+mod passport;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,23 +18,29 @@ use consign_types::block::BlockRecord;
 use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven};
 use consign_types::codec::Canonical as _;
 use consign_types::event::SignedEvent;
+use consign_types::limits::PASSPORT_BYTES_MAX;
 use consign_types::merkle::{self, InclusionProof};
 use consign_types::receipt::{RECEIPT_BYTES_MAX, Receipt};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use serde::Serialize;
 
+use self::passport::{Asked, Told, Unmet};
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure, chain};
+use crate::instant;
 
 /// `consign verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The proof: a .tlog-proof receipt
+    /// The proof: a passport, or a .tlog-proof receipt
     file: PathBuf,
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
+    /// What is asked of a passport besides.
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// How one question is answered.
@@ -88,7 +97,16 @@ pub struct Verification {
     pub completeness: Answer,
     /// How well is the time bounded?
     pub time: Answer,
-    /// Whether everything that was asked for holds.
+    /// What a passport tells besides.
+    #[serde(flatten)]
+    pub told: Option<Told>,
+    /// What was asked and is not so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<Unmet>,
+    /// Whether the next thing to do is to find somebody to trust.
+    #[serde(skip)]
+    needs_trust: bool,
+    /// Whether the proof holds. What was asked of it besides may still be unmet.
     pub verified: bool,
 }
 
@@ -97,23 +115,43 @@ impl Report for Verification {
         let line = |name: &str, answer: &Answer| {
             format!("{name:<13}{:<16} {}", answer.verdict.as_str(), answer.detail)
         };
-        [
-            format!("{:<13}{}", "Proof", self.subject),
-            line("Integrity", &self.integrity),
-            line("Trust", &self.trust),
-            line("Completeness", &self.completeness),
-            line("Time", &self.time),
-            if self.verified { "VERIFIED".to_owned() } else { "NOT VERIFIED".to_owned() },
-        ]
-        .join("\n")
+        let mut lines = Vec::new();
+        if let Some(told) = &self.told {
+            lines.extend(told.story.iter().cloned());
+            lines.push(String::new());
+        }
+        lines.push(format!("{:<13}{}", "Proof", self.subject));
+        if let Some(told) = &self.told {
+            let flags =
+                if told.flags.is_empty() { "none".to_owned() } else { told.flags.join(", ") };
+            lines.push(format!("{:<13}{}", "Holder", told.holder));
+            lines.push(format!("{:<13}{flags}", "Flags"));
+        }
+        lines.push(line("Integrity", &self.integrity));
+        lines.push(line("Trust", &self.trust));
+        lines.push(line("Completeness", &self.completeness));
+        lines.push(line("Time", &self.time));
+        lines.extend(self.unmet.iter().map(|unmet| format!("{:<13}{}", "Not so", unmet.detail)));
+        let said = match (self.verified, self.unmet.is_empty()) {
+            (true, true) => "VERIFIED",
+            (true, false) => "VERIFIED, BUT NOT AS ASKED",
+            (false, _) => "NOT VERIFIED",
+        };
+        lines.push(said.to_owned());
+        lines.join("\n")
     }
 }
 
 impl Verification {
+    fn with_completeness(self, completeness: Answer) -> Self {
+        Self { completeness, ..self }
+    }
+
     /// Why the process does not end well, if it does not.
     ///
     /// # Errors
-    /// [`Exit::Integrity`], [`Exit::Trust`] or [`Exit::Incomplete`], by the first question that fails.
+    /// [`Exit::Integrity`], [`Exit::Trust`] or [`Exit::Incomplete`], by the first question that fails;
+    /// what was asked besides comes last.
     pub fn outcome(&self) -> Result<(), Failure> {
         let fail =
             |exit, code, answer: &Answer, help| Err(Failure::new(exit, code, &answer.detail, help));
@@ -122,13 +160,19 @@ impl Verification {
                 let help = "do not rely on this file; ask a node for the proof again";
                 fail(Exit::Integrity, "integrity", &self.integrity, help)
             }
-            (Verdict::NotEstablished, _) => fail(
+            (Verdict::NotEstablished, _) if !self.needs_trust => fail(
                 Exit::Incomplete,
                 "incomplete",
                 &self.integrity,
                 "name the event with --event FILE",
             ),
-            (_, Verdict::Ok) => Ok(()),
+            (_, Verdict::Ok) => match self.unmet.first() {
+                None => Ok(()),
+                Some(unmet) => {
+                    let help = "the file is genuine; what was asked of it is not so";
+                    Err(Failure::new(Exit::Incomplete, unmet.code, &unmet.detail, help))
+                }
+            },
             _ => fail(
                 Exit::Trust,
                 "trust",
@@ -144,7 +188,7 @@ impl Verification {
 /// # Errors
 /// When a file cannot be read, or the proof is not verified.
 pub fn run(console: &Console, trust: Option<&Path>, args: &VerifyArgs) -> Result<(), Failure> {
-    let verification = verify_file(&args.file, args.event.as_deref(), trust)?;
+    let verification = verify_as_asked(&args.file, args.event.as_deref(), trust, &args.asked)?;
     console.result(&verification)?;
     verification.outcome()
 }
@@ -158,16 +202,29 @@ pub fn verify_file(
     event: Option<&Path>,
     trust: Option<&Path>,
 ) -> Result<Verification, Failure> {
+    verify_as_asked(proof, event, trust, &Asked::default())
+}
+
+fn verify_as_asked(
+    proof: &Path,
+    event: Option<&Path>,
+    trust: Option<&Path>,
+    asked: &Asked,
+) -> Result<Verification, Failure> {
     let read = |path: &Path| fs::read(path).map_err(|e| Failure::file("read", path, e));
     let event = event.map(read).transpose()?;
     let trust = trust.map(read_trust).transpose()?;
     let size = fs::metadata(proof).map_err(|e| Failure::file("read", proof, e))?.len();
-    if size > RECEIPT_BYTES_MAX as u64 {
-        let detail = format!("the file has {size} bytes, more than a receipt can have");
+    if size > RECEIPT_BYTES_MAX.max(PASSPORT_BYTES_MAX) as u64 {
+        let detail = format!("the file has {size} bytes, more than a proof can have");
         return Ok(broken("unreadable", detail));
     }
-    let text = String::from_utf8_lossy(&read(proof)?).into_owned();
-    Ok(verify(&text, event.as_deref(), trust.as_ref()))
+    let bytes = read(proof)?;
+    // A receipt is text, and a passport begins with a byte that no text begins with.
+    Ok(match bytes.first() {
+        Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, instant::now()),
+        _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
+    })
 }
 
 /// Reads a trust file.
@@ -288,7 +345,18 @@ fn claim(device_time: Option<Millis>) -> String {
 fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) -> Verification {
     let verified = integrity.verdict == Verdict::Ok && trust.verdict == Verdict::Ok;
     let completeness = Answer::new(Verdict::Bounded, "one event; not a history");
-    Verification { subject, integrity, trust, completeness, time, verified }
+    let (told, unmet, needs_trust) = (None, Vec::new(), false);
+    Verification {
+        subject,
+        integrity,
+        trust,
+        completeness,
+        time,
+        told,
+        unmet,
+        needs_trust,
+        verified,
+    }
 }
 
 fn broken(subject: &str, why: String) -> Verification {

@@ -1,0 +1,279 @@
+//! `consign verify` on a passport: the whole history of a unit, and what whoever relies on it asks of it.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+use consign_ledger::passport::{self, BadPassport, BadSetLink, Custodian, Flag, Verified};
+use consign_types::checkpoint::NotProven;
+use consign_types::party::PartyId;
+use consign_types::time::Millis;
+use consign_types::trust::Trust;
+use serde::Serialize;
+
+use super::{Answer, Verdict, Verification, broken, trusted, unfinished};
+use crate::failure::chain;
+
+/// What must be true of the unit besides, for `consign verify` to end well.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Asked {
+    /// The party that must hold the unit
+    #[arg(long, value_name = "PARTY")]
+    pub expect_holder: Option<PartyId>,
+    /// What must never have happened to the unit: the passport proves that it did not
+    #[arg(long, value_enum, value_name = "FLAG", value_delimiter = ',')]
+    pub not_flag: Vec<NotFlag>,
+    /// The oldest that the passport may be: 90s, 5m, 12h, 30d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub max_age: Option<u64>,
+}
+
+/// A flag by its name on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum NotFlag {
+    /// A temperature excursion, its own or around it
+    Excursion,
+    /// An excursion that is open
+    ExcursionOpen,
+    /// A hold by an authority, ended or not
+    Hold,
+    /// A hold that stands
+    HoldStanding,
+    /// A broken seal
+    SealBroken,
+    /// An exception
+    Exception,
+    /// A departure from another place than the one of arrival
+    Discontinuity,
+    /// Missing readings of a sensor
+    ReadingGap,
+    /// Damage
+    Damaged,
+    /// Two parties that claim it
+    Contested,
+}
+
+impl NotFlag {
+    const fn flag(self) -> Flag {
+        match self {
+            Self::Excursion => Flag::Excursion,
+            Self::ExcursionOpen => Flag::ExcursionOpen,
+            Self::Hold => Flag::Hold,
+            Self::HoldStanding => Flag::HoldStanding,
+            Self::SealBroken => Flag::SealBroken,
+            Self::Exception => Flag::Exception,
+            Self::Discontinuity => Flag::Discontinuity,
+            Self::ReadingGap => Flag::ReadingGap,
+            Self::Damaged => Flag::Damaged,
+            Self::Contested => Flag::Contested,
+        }
+    }
+
+    fn name(flag: Flag) -> String {
+        let named = Self::value_variants().iter().find(|named| named.flag() == flag);
+        let value = named.and_then(ValueEnum::to_possible_value);
+        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// What a passport tells beside the four answers.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// Who holds the unit.
+    pub holder: String,
+    /// What ever happened to it.
+    pub flags: Vec<String>,
+    /// Its history, a line for each event.
+    pub story: Vec<String>,
+}
+
+/// A question of whoever relies on the file that it does not answer as hoped.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Unmet {
+    /// Stable.
+    pub code: &'static str,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// Seconds of `90s`, `5m`, `12h` or `30d`.
+fn age(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no age; say 90s, 5m, 12h or 30d");
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).ok_or_else(wrong)
+}
+
+/// Verifies the passport in `bytes`, `now` by this machine's clock.
+pub fn verify(bytes: &[u8], trust: Option<&Trust>, asked: &Asked, now: Millis) -> Verification {
+    let Some(trust) = trust else {
+        let why =
+            "no trust file says whom to believe, and a passport is checked from there".to_owned();
+        let unchecked = unfinished("passport", Verdict::NotEstablished, "not checked".to_owned());
+        let trust = Answer::new(Verdict::NotEstablished, why);
+        return Verification { trust, needs_trust: true, ..unchecked };
+    };
+    match passport::read(bytes, trust) {
+        Ok(verified) => told(&verified, trust, asked, now),
+        Err(error) => refused(&error),
+    }
+}
+
+fn told(verified: &Verified, trust: &Trust, asked: &Asked, now: Millis) -> Verification {
+    let proven = &verified.checkpoint;
+    let cosigned = Millis(proven.time_s.saturating_mul(1_000));
+    let age_s = now.0.saturating_sub(cosigned.0) / 1_000;
+    let own = verified.steps.iter().filter(|step| step.depth == 0).count();
+    let around = match verified.steps.len() - own {
+        0 => String::new(),
+        1 => ", and 1 of what it was in".to_owned(),
+        more => format!(", and {more} of what it was in"),
+    };
+    let integrity = Answer::new(
+        Verdict::Ok,
+        format!("signatures, heads and entries lead to root {}", proven.checkpoint.root),
+    );
+    let completeness = Answer::new(
+        Verdict::Ok,
+        format!(
+            "all {own} events of the unit up to block {}, {}{around}",
+            verified.height, verified.time
+        ),
+    );
+    let time = Answer::new(
+        Verdict::Bounded,
+        format!(
+            "as of {cosigned}, as a quorum says: {} ago by this machine's clock; \
+             times are block times, what devices claim is not shown",
+            in_words(age_s)
+        ),
+    );
+    let trust = match verified.set_changes {
+        0 => trusted(proven, trust),
+        changes => Answer::new(
+            Verdict::Ok,
+            format!(
+                "cosigned by {} validators of the set that followed after {changes} certified changes",
+                proven.validators.len()
+            ),
+        ),
+    };
+    let flags = verified.flags();
+    Verification {
+        told: Some(Told {
+            holder: holder(verified),
+            flags: flags.iter().map(|flag| NotFlag::name(*flag)).collect(),
+            story: passport::story(verified).iter().map(ToString::to_string).collect(),
+        }),
+        unmet: unmet(verified, &flags, asked, age_s),
+        ..super::assembled(format!("passport of {}", verified.unit), integrity, trust, time)
+    }
+    .with_completeness(completeness)
+}
+
+fn holder(verified: &Verified) -> String {
+    match verified.custody.last().map(|holding| &holding.custodian) {
+        Some(Custodian::Held(party)) => party.to_string(),
+        Some(Custodian::Contested { holder, claimant }) => {
+            format!("contested: {holder} held it, {claimant} claims it")
+        }
+        Some(Custodian::Closed(party)) => format!("nobody: {party} held it to the end"),
+        None => "nobody".to_owned(),
+    }
+}
+
+fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    let held = match verified.custody.last().map(|holding| &holding.custodian) {
+        Some(Custodian::Held(party)) => Some(party),
+        _ => None,
+    };
+    if let Some(expected) = &asked.expect_holder
+        && held != Some(expected)
+    {
+        let detail = format!("{expected} does not hold the unit; holder: {}", holder(verified));
+        unmet.push(Unmet { code: "other_holder", detail });
+    }
+    for not in &asked.not_flag {
+        if flags.contains(&not.flag()) {
+            let detail = format!("the unit has the flag {}", NotFlag::name(not.flag()));
+            unmet.push(Unmet { code: "flagged", detail });
+        }
+    }
+    if let Some(max) = asked.max_age
+        && age_s > max
+    {
+        let detail = format!(
+            "the passport is {} old, more than {}; ask for a newer one",
+            in_words(age_s),
+            in_words(max)
+        );
+        unmet.push(Unmet { code: "stale", detail });
+    }
+    unmet
+}
+
+/// Whether bytes are wrong, or only nobody trusted stands by them.
+fn refused(error: &BadPassport) -> Verification {
+    let why = chain(error);
+    let untrusted = match error {
+        BadPassport::Checkpoint(cause) => {
+            !matches!(cause, NotProven::Signature(_) | NotProven::Malformed(_))
+        }
+        BadPassport::SetLink { why, .. } => {
+            matches!(why, BadSetLink::Set | BadSetLink::Certificate(_))
+        }
+        BadPassport::RecordSet => true,
+        _ => false,
+    };
+    if untrusted {
+        let unchecked = unfinished("passport", Verdict::NotEstablished, "not checked".to_owned());
+        let trust = Answer::new(Verdict::NotEstablished, why);
+        return Verification { trust, needs_trust: true, ..unchecked };
+    }
+    broken("passport", why)
+}
+
+/// A length of time as people say it.
+fn in_words(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_a_number_and_a_unit() {
+        assert_eq!(["90s", "5m", "12h", "30d"].map(age), [90, 300, 43_200, 2_592_000].map(Ok));
+        for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999d", "\u{e9}"] {
+            assert!(age(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_a_name() {
+        for named in NotFlag::value_variants() {
+            assert!(!NotFlag::name(named.flag()).is_empty());
+        }
+        assert_eq!(NotFlag::name(Flag::SealBroken), "seal-broken");
+    }
+
+    #[test]
+    fn lengths_of_time_read_well() {
+        let said = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(in_words);
+        assert_eq!(said, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
+    }
+}

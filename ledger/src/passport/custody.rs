@@ -67,6 +67,8 @@ pub fn chain(steps: &[Step], state: &UnitState, outermost: Option<&UnitState>) -
 struct Title {
     /// `None` while unknown.
     basis: Option<EventId>,
+    /// Who holds by it, as the unit's own entry says, which a container's handovers do not change.
+    holder: Option<PartyId>,
     /// The basis before, and who held by it.
     spent: Option<(EventId, PartyId)>,
     offer: Option<(EventId, Millis)>,
@@ -115,21 +117,24 @@ impl Chain {
         let at = step.depth;
         match &event.action {
             Action::Register => {
-                self.rebase(at, id);
+                self.rebase(at, id, Some(signer.clone()));
                 self.push(time, Custodian::Held(signer.clone()));
             }
             Action::Offer { until, .. } => self.with(at, |title| title.offer = Some((id, *until))),
             Action::Refuse { .. } | Action::Cancel { .. } => self.with(at, |t| t.offer = None),
             Action::Accept { .. } => {
-                self.rebase(at, id);
+                self.rebase(at, id, Some(signer.clone()));
                 self.push(time, Custodian::Held(signer.clone()));
             }
-            Action::Return { .. } => self.rebase(at, id),
+            Action::Return { .. } => self.rebase(at, id, Some(signer.clone())),
             Action::Deliver { .. } => self.push(time, Custodian::Closed(signer.clone())),
             Action::Hold { .. } => self.with(at, |title| title.holds.push(id)),
             Action::Release { hold } => self.with(at, |t| t.holds.retain(|held| held != hold)),
             Action::Handover { offer, acceptance } => self.handover(step, offer, acceptance),
-            Action::Disaggregate { .. } if step.stay == Stay::Ends => self.rebase(at, id),
+            Action::Disaggregate { .. } if step.stay == Stay::Ends => {
+                let holder = self.holder().cloned();
+                self.rebase(at, id, holder);
+            }
             _ => {}
         }
         if step.stay == Stay::Ends {
@@ -143,12 +148,11 @@ impl Chain {
         }
     }
 
-    /// A new basis of the unit at this place in the line.
-    fn rebase(&mut self, at: usize, basis: EventId) {
-        let holder = self.holder().cloned();
+    /// A new basis of the unit at this place in the line, by which `holder` holds it.
+    fn rebase(&mut self, at: usize, basis: EventId, holder: Option<PartyId>) {
         self.with(at, |title| {
-            title.spent = title.basis.zip(holder);
-            (title.basis, title.offer) = (Some(basis), None);
+            title.spent = title.basis.zip(title.holder.take());
+            (title.basis, title.holder, title.offer) = (Some(basis), holder, None);
         });
     }
 
@@ -171,14 +175,17 @@ impl Chain {
         let open = title.offer.is_some_and(|(open, until)| open == offer.id() && time <= until);
         let current = title.basis.is_some() && title.basis == basis;
         if open || (current && title.holds.is_empty()) {
-            self.rebase(at, acceptance.id());
+            self.rebase(at, acceptance.id(), Some(taker.clone()));
             return self.push(time, Custodian::Held(taker.clone()));
         }
         if current {
             return self.push(time, contested);
         }
-        let recent =
-            title.spent.as_ref().is_some_and(|(spent, by)| Some(*spent) == basis && by == giver);
+        // What a container's basis was before its stay in the file is not known either.
+        let recent = match &title.spent {
+            Some((spent, by)) => Some(*spent) == basis && by == giver,
+            None => at > 0,
+        };
         if recent || title.basis.is_none() {
             let (taker, acceptance) = (taker.clone(), acceptance.id());
             let moves = title.basis.is_none();

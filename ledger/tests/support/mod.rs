@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+pub mod node;
 pub mod scene;
 
 use std::collections::BTreeMap;
@@ -148,6 +149,10 @@ pub struct Desk {
     pub entries: Entries,
     pub network: NetworkId,
     pub time: Millis,
+    /// How far the time goes on with each block.
+    pub tick_ms: u64,
+    /// Every block that was committed.
+    pub journal: Vec<(BlockContext, Vec<Verified>, Outcome)>,
     height: u64,
     leaf: u64,
 }
@@ -156,7 +161,15 @@ impl Desk {
     /// The network after its genesis and the enrolment of its devices.
     pub fn new() -> Self {
         let (entries, network) = (genesis_entries(), genesis().network());
-        let mut desk = Self { entries, network, time: GENESIS_TIME, height: 0, leaf: 2 };
+        let mut desk = Self {
+            entries,
+            network,
+            time: GENESIS_TIME,
+            tick_ms: 0,
+            journal: Vec::new(),
+            height: 0,
+            leaf: 2,
+        };
         for party in PARTIES {
             for label in DEVICES {
                 let device: SignerId = format!("{party}.{label}").parse().unwrap();
@@ -204,18 +217,23 @@ impl Desk {
     pub fn submit_verified(&mut self, event: &Verified) -> Result<EventId, Rejection> {
         let mut executor = Executor::new(&self.entries, self.context());
         executor.push(event)?;
-        let outcome = executor.finish();
-        self.entries.absorb(&outcome);
-        self.advance(1);
+        self.take(vec![event.clone()], executor.finish());
         Ok(event.signed().id())
     }
 
     /// Commits events as one block.
     pub fn submit_block(&mut self, events: &[Verified]) -> Result<Outcome, (usize, Rejection)> {
         let outcome = apply(&self.entries, self.context(), events)?;
-        self.entries.absorb(&outcome);
-        self.advance(events.len() as u64);
+        self.take(events.to_vec(), outcome.clone());
         Ok(outcome)
+    }
+
+    fn take(&mut self, events: Vec<Verified>, outcome: Outcome) {
+        let (context, count) = (self.context(), events.len() as u64);
+        self.entries.absorb(&outcome);
+        self.journal.push((context, events, outcome));
+        self.advance(count);
+        self.time = self.time.plus(self.tick_ms);
     }
 
     /// The block's events and its record took their leaves.

@@ -1,0 +1,318 @@
+//! Passports: what they tell, that every part counts, and that they tell what the ledger did.
+
+#[path = "model/mod.rs"]
+#[allow(dead_code, reason = "the model's own tests use the rest")]
+mod model;
+#[path = "passport/parts.rs"]
+mod parts;
+#[path = "passport/runs.rs"]
+mod runs;
+mod support;
+
+use std::collections::BTreeSet;
+
+use consign_ledger::passport::{
+    BadPassport, BuildError, Custodian, Flag, Holding, Passport, Stay, Verified, build, read,
+    story, verify,
+};
+use consign_ledger::unit::Counters;
+use consign_types::block::Height;
+use consign_types::codec::Canonical as _;
+use consign_types::digest::EventId;
+use consign_types::event::{Action, Verdict};
+use consign_types::time::Millis;
+use consign_types::unit::UnitId;
+
+use support::node::{Node, trust};
+use support::scene::{EXCEPTION, EXCURSION, HOLD, OBSERVE, accept, into, out_of, seals};
+use support::{Desk, party, unit};
+
+const SIGNER: &str = "forwarder.dock1";
+
+/// A desk whose blocks are a minute apart.
+pub fn desk() -> Desk {
+    let mut desk = Desk::new();
+    (desk.tick_ms, desk.time) = (60_000, desk.time.plus(60_000));
+    desk
+}
+
+/// The passport of a unit now, written, read and checked.
+pub fn proven(desk: &Desk, unit: &UnitId) -> Verified {
+    let passport = Node::of(desk).passport(unit);
+    let bytes = passport.to_bytes();
+    assert_eq!(Passport::from_bytes(&bytes), Ok(passport));
+    read(&bytes, &trust())
+        .unwrap_or_else(|bad| panic!("{bad}: {:?}", std::error::Error::source(&bad)))
+}
+
+/// What happened, in short: kind, unit, containers around it, and the stay.
+fn outline(verified: &Verified) -> Vec<(&'static str, String, usize, Stay)> {
+    let steps = verified.steps.iter();
+    steps
+        .map(|step| {
+            let kind = step.event.event().action.kind().as_str();
+            let number = step.unit.as_str().rsplit('/').next().unwrap();
+            (kind, number.to_owned(), step.around.len(), step.stay)
+        })
+        .collect()
+}
+
+fn flags(flags: &[Flag]) -> BTreeSet<Flag> {
+    flags.iter().copied().collect()
+}
+
+fn held(from: Millis, by: &str) -> Holding {
+    Holding { from, custodian: Custodian::Held(party(by)) }
+}
+
+/// Ten handovers that devices of three parties made without a network.
+fn ten_handovers(desk: &mut Desk, number: &str) -> UnitId {
+    let unit = desk.held(number);
+    let devices = [SIGNER, "airline.dock1", "handler.dock1"];
+    for n in 0..10 {
+        let (giver, taker) = (devices[n % 3], devices[(n + 1) % 3]);
+        let basis = desk.unit(&unit).basis;
+        let handover = desk.offline(giver, taker, &unit, basis);
+        desk.submit_verified(&handover).unwrap();
+    }
+    unit
+}
+
+/// The design's bound: ten handovers, three devices, four validators, a million units. The map of the
+/// test is small; hashes are added for the siblings that a million entries ask for (2^20, and the longest
+/// of a few runs is rarely more than three longer), and for a log of 2^24 leaves.
+#[test]
+fn ten_handovers_fit_into_ten_kilobytes() {
+    let mut desk = desk();
+    let unit = ten_handovers(&mut desk, "A");
+    let passport = Node::of(&desk).passport(&unit);
+    let bytes = passport.to_bytes();
+    assert_eq!(passport.entered.len(), 11);
+    let lacking = |entry: &consign_ledger::passport::Proven| 23 - entry.proof.siblings().len();
+    let siblings: usize = passport.entries.iter().map(lacking).sum();
+    let size = bytes.len() + 32 * (siblings + (24 - passport.path.len()));
+    let events: usize = passport.entered.iter().map(|entered| entered.event.len()).sum();
+    println!("{} bytes here, {size} in a million; events written out: {events}", bytes.len());
+    assert!(size <= 10 * 1024, "{size} bytes");
+
+    let verified = proven(&desk, &unit);
+    assert_eq!(verified.custody.len(), 11, "one custodian after another");
+    assert_eq!(verified.flags(), BTreeSet::new());
+    assert_eq!(verified.state, desk.unit(&unit));
+    assert_eq!((verified.checkpoint.validators.len(), verified.set_changes), (4, 0));
+}
+
+/// A parcel in a pallet in a trailer, and an excursion of the trailer meanwhile. Another parcel comes
+/// after its end.
+#[test]
+fn an_excursion_of_the_outer_container_is_shown_and_what_came_after_is_clean() {
+    let mut desk = desk();
+    let (early, late) = (desk.held("E"), desk.held("L"));
+    let (pallet, trailer) = (desk.held("P"), desk.held("T"));
+    desk.put(SIGNER, &pallet, into(&[&early]));
+    desk.put(SIGNER, &trailer, into(&[&pallet]));
+    desk.put(SIGNER, &trailer, EXCURSION);
+    let verdict = Verdict::Sound;
+    desk.put("customs.dock1", &trailer, Action::CloseExcursion { verdict });
+    desk.put(SIGNER, &pallet, into(&[&late]));
+
+    let verified = proven(&desk, &early);
+    assert_eq!(
+        outline(&verified),
+        [
+            ("register", "E".to_owned(), 0, Stay::Same),
+            ("aggregate", "E".to_owned(), 1, Stay::Begins),
+            ("aggregate", "P".to_owned(), 1, Stay::Begins),
+            ("excursion", "T".to_owned(), 0, Stay::Same),
+            ("close-excursion", "T".to_owned(), 0, Stay::Same),
+            ("aggregate", "P".to_owned(), 1, Stay::Same),
+        ]
+    );
+    assert_eq!(verified.effective, Counters { excursions: 1, ..Counters::default() });
+    assert_eq!(verified.flags(), flags(&[Flag::Excursion]));
+    assert_eq!(
+        verified.around,
+        [(pallet.clone(), desk.unit(&pallet)), (trailer.clone(), desk.unit(&trailer))]
+    );
+    assert_eq!(proven(&desk, &late).flags(), BTreeSet::new());
+
+    // Out again: the same, and no word of what the pallet does later.
+    desk.put(SIGNER, &pallet, out_of(&[&early]));
+    let out = proven(&desk, &early);
+    desk.put(SIGNER, &trailer, EXCURSION);
+    desk.put(SIGNER, &pallet, OBSERVE);
+    let later = proven(&desk, &early);
+    assert_eq!(outline(&later), outline(&out));
+    assert_eq!(later.flags(), flags(&[Flag::Excursion]));
+    assert_eq!(proven(&desk, &late).flags(), flags(&[Flag::Excursion, Flag::ExcursionOpen]));
+}
+
+/// Twice in the same container: what it did between the two stays is nobody's business.
+#[test]
+fn a_container_that_is_entered_again_is_followed_for_each_stay() {
+    let mut desk = desk();
+    let (inner, outer) = desk.nested("A", "B");
+    desk.put(SIGNER, &outer, OBSERVE);
+    desk.put(SIGNER, &outer, out_of(&[&inner]));
+    desk.put(SIGNER, &outer, EXCEPTION);
+    desk.put(SIGNER, &outer, into(&[&inner]));
+    desk.put("customs.dock1", &outer, HOLD);
+    let verified = proven(&desk, &inner);
+    assert_eq!(
+        outline(&verified),
+        [
+            ("register", "A".to_owned(), 0, Stay::Same),
+            ("aggregate", "A".to_owned(), 1, Stay::Begins),
+            ("observe", "B".to_owned(), 0, Stay::Same),
+            ("disaggregate", "A".to_owned(), 1, Stay::Ends),
+            ("aggregate", "A".to_owned(), 1, Stay::Begins),
+            ("hold", "B".to_owned(), 0, Stay::Same),
+        ]
+    );
+    assert_eq!(verified.flags(), flags(&[Flag::Hold, Flag::HoldStanding]));
+}
+
+/// Custody of a contained unit is that of the trailer, which changes hands twice, and the unit leaves with
+/// the last of them.
+#[test]
+fn the_custody_chain_runs_through_containers() {
+    let mut desk = desk();
+    let (inner, outer) = desk.nested("A", "T");
+    let start = desk.journal[desk.journal.len() - 3].0.time;
+    let offer = desk.submit(desk.offer(SIGNER, &outer, "airline")).unwrap();
+    let first = desk.time;
+    desk.put("airline.dock1", &outer, accept(offer));
+    let (second, basis) = (desk.time, desk.unit(&outer).basis);
+    let handover = desk.offline("airline.dock1", "handler.dock1", &outer, basis);
+    desk.submit_verified(&handover).unwrap();
+    let chain = [held(start, "forwarder"), held(first, "airline"), held(second, "handler")];
+    assert_eq!(proven(&desk, &inner).custody, chain);
+    desk.put("handler.dock1", &outer, out_of(&[&inner]));
+    let verified = proven(&desk, &inner);
+    assert_eq!(verified.custody, chain);
+    assert_eq!(verified.holder(Millis(start.0 - 1)), None);
+    assert_eq!(verified.holder(start), Some(&party("forwarder")));
+    assert_eq!(verified.holder(Millis(second.0 - 1)), Some(&party("airline")));
+    assert_eq!(verified.holder(Millis(u64::MAX)), Some(&party("handler")));
+}
+
+/// A handover of a contained unit that was made before it was put in: it leaves, contested.
+#[test]
+fn a_contested_unit_leaves_its_container() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let basis = desk.unit(&unit).basis;
+    let handover = desk.offline("forwarder.dock2", "handler.dock1", &unit, basis);
+    let (pallet, trailer) = desk.nested("P", "T");
+    desk.put(SIGNER, &pallet, into(&[&unit]));
+    desk.put(SIGNER, &trailer, seals(&["S1"]));
+    let at = desk.time;
+    desk.submit_verified(&handover).unwrap();
+    desk.put(SIGNER, &trailer, EXCURSION);
+    let verified = proven(&desk, &unit);
+    let (holder, claimant) = (party("forwarder"), party("handler"));
+    let contested = Holding { from: at, custodian: Custodian::Contested { holder, claimant } };
+    assert_eq!(verified.custody.last(), Some(&contested));
+    assert_eq!(verified.flags(), flags(&[Flag::Contested]));
+    assert_eq!(outline(&verified).last().unwrap(), &("handover", "A".to_owned(), 2, Stay::Ends));
+    // And a container itself: what is in it is contested with it.
+    let other = desk.held("B");
+    let basis = desk.unit(&pallet).basis;
+    let handover = desk.offline(SIGNER, "handler.dock1", &pallet, basis);
+    let at = desk.time;
+    desk.submit_verified(&handover).unwrap();
+    assert_eq!(
+        proven(&desk, &pallet).flags(),
+        flags(&[Flag::Contested, Flag::Excursion, Flag::ExcursionOpen])
+    );
+    assert_eq!(proven(&desk, &other).flags(), BTreeSet::new());
+    assert_eq!(proven(&desk, &pallet).custody.last().unwrap().from, at);
+}
+
+#[test]
+fn a_story_is_told_in_plain_words() {
+    let mut desk = desk();
+    let (inner, outer) = desk.nested("A", "T");
+    desk.put(SIGNER, &outer, EXCURSION);
+    desk.put(SIGNER, &outer, out_of(&[&inner]));
+    let offer = desk.submit(desk.offer(SIGNER, &inner, "airline")).unwrap();
+    desk.put("airline.dock1", &inner, accept(offer));
+    let lines: Vec<String> =
+        story(&proven(&desk, &inner)).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "2023-11-14T22:14:20.000Z  forwarder.dock1 registered trk/forwarder/A at 414/9521321000018",
+            "2023-11-14T22:16:20.000Z  forwarder.dock1 put trk/forwarder/A into trk/forwarder/T",
+            "2023-11-14T22:17:20.000Z    forwarder.dock1 reported an excursion of trk/forwarder/T from \
+             1970-01-01T00:00:00.001Z to 1970-01-01T00:00:00.002Z",
+            "2023-11-14T22:18:20.000Z  forwarder.dock1 took trk/forwarder/A out of trk/forwarder/T",
+            "2023-11-14T22:19:20.000Z  forwarder.dock1 offered trk/forwarder/A to airline until \
+             2023-11-15T22:19:20.000Z",
+            "2023-11-14T22:20:20.000Z  airline.dock1 took over trk/forwarder/A",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_unit_has_no_passport() {
+    let unknown = unit("N");
+    let built = build(&Node::of(&desk()), &unknown, Height(0));
+    assert_eq!(built, Err(BuildError::UnknownUnit(unknown)));
+}
+
+/// A passport as of a checkpoint before the newest events is complete as of that checkpoint.
+#[test]
+fn the_age_is_that_of_the_checkpoint() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let verified = proven(&desk, &unit);
+    let (context, ..) = desk.journal.last().unwrap();
+    assert_eq!((verified.time, verified.height), (context.time, context.height));
+    // Four cosigned, each a second after the one before: the third newest of four.
+    assert_eq!(verified.checkpoint.time_s, context.time.seconds() + 1);
+}
+
+/// A trust file of the genesis, and two changes of the set since.
+#[test]
+fn a_passport_proves_the_way_from_an_older_trust_file() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let mut node = Node::of(&desk);
+    node.change_set(" 2");
+    let middle = node.clone();
+    node.change_set(" 3");
+    let passport = node.passport(&unit);
+    assert_eq!(verify(&passport, &trust()).unwrap().set_changes, 2);
+
+    let mut newer = trust();
+    newer.validators = support::node::validators(" 2");
+    newer.height = Height(passport.sets[0].record.height.0 + 1);
+    assert_eq!(
+        verify(&passport, &newer).map(|_| ()).unwrap_err().to_string(),
+        "change 0 of the validator set does not hold"
+    );
+    let since = build(&node, &unit, newer.height).unwrap();
+    assert_eq!(verify(&since, &newer).unwrap().set_changes, 1);
+    assert_eq!(verify(&middle.passport(&unit), &trust()).unwrap().set_changes, 1);
+
+    // Without the links, the cosigners are strangers.
+    let none = Passport { sets: Vec::new(), ..passport.clone() };
+    assert!(matches!(verify(&none, &trust()), Err(BadPassport::Checkpoint(_))));
+    // A trust file that already has the set needs no link, and takes none.
+    let mut newest = trust();
+    newest.validators = support::node::validators(" 3");
+    assert_eq!(verify(&none, &newest).unwrap().set_changes, 0);
+    assert!(matches!(verify(&passport, &newest), Err(BadPassport::SetLink { at: 0, .. })));
+}
+
+/// The signature of an event is part of its bytes; its id is not. A head covers the id.
+#[test]
+fn an_event_of_the_unit_is_named_by_its_head() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let id = desk.put(SIGNER, &unit, OBSERVE);
+    let verified = proven(&desk, &unit);
+    let ids: Vec<EventId> = verified.steps.iter().map(|step| step.event.id()).collect();
+    assert_eq!(ids, [verified.state.basis, id]);
+}

@@ -68,7 +68,8 @@ impl Past {
         now: impl FnOnce() -> Result<Value, E>,
     ) -> Result<Option<Value>, E> {
         let inner = self.lock();
-        let known_from = inner.versions.front().map_or(inner.newest, |first| first.version - 1);
+        let before = |first: &Noted| first.version.saturating_sub(1);
+        let known_from = inner.versions.front().map_or(inner.newest, before);
         if version < known_from {
             return Ok(None);
         }
@@ -105,6 +106,15 @@ mod tests {
         assert_eq!(seen, [value(7), value(8), value(99)]);
         let seen = [7, 8, 9].map(|version| at(&past, version, 2).unwrap());
         assert_eq!(seen, [None, value(99), value(99)], "it came with block 8");
+    }
+
+    #[test]
+    fn the_genesis_block_replaces_nothing() {
+        let past = Past::from(0);
+        past.note(0, HashMap::from([([1; 32], None)]));
+        assert_eq!(at(&past, 0, 1), Some(value(99)));
+        past.note(1, HashMap::from([([1; 32], value(7))]));
+        assert_eq!(at(&past, 0, 1), Some(value(7)));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod bad_input;
 mod idle;
 mod newcomer;
+mod passport;
 mod replay;
 mod stranger;
 mod tiles;

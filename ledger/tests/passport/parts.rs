@@ -80,7 +80,9 @@ fn passport(desk: &Desk, unit: &UnitId) -> Passport {
     passport
 }
 
-const PARTS: [(&str, fn(&mut Passport, &Passport)); 8] = [
+type Exchange = fn(&mut Passport, &Passport);
+
+const PARTS: [(&str, Exchange); 8] = [
     ("network", |to, from| to.network = from.network),
     ("unit", |to, from| to.unit = from.unit.clone()),
     ("checkpoint", |to, from| to.checkpoint = from.checkpoint.clone()),

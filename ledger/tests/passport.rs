@@ -3,6 +3,8 @@
 #[path = "model/mod.rs"]
 #[allow(dead_code, reason = "the model's own tests use the rest")]
 mod model;
+#[path = "passport/page.rs"]
+mod page;
 #[path = "passport/parts.rs"]
 mod parts;
 #[path = "passport/runs.rs"]

@@ -185,6 +185,10 @@ fn holder(verified: &Verified) -> String {
             format!("contested: {holder} held it, {claimant} claims it")
         }
         Some(Custodian::Closed(party)) => format!("nobody: {party} held it to the end"),
+        Some(Custodian::Undecided) => {
+            "not decided by this file: it shows two readings of a dispute around the unit"
+                .to_owned()
+        }
         None => "nobody".to_owned(),
     }
 }

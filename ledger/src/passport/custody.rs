@@ -6,6 +6,8 @@
 //! What a handover did depends on the basis of the unit it names. That of the passport's own unit is
 //! always known; that of a container is known from its first change during the stay on. Before that, a
 //! handover of the container is decided by what follows: by whoever acts as its custodian, or by its entry.
+//! One thing can stay open: that a container was contested, where the unit left it by a dispute of its own.
+//! Then the chain shows the dispute from that one on. The holder is the same either way.
 
 use alloc::vec::Vec;
 
@@ -31,6 +33,8 @@ pub enum Custodian {
     },
     /// Its history ended in these hands.
     Closed(PartyId),
+    /// The file does not decide between handovers of a container around it.
+    Undecided,
 }
 
 /// A part of the custody chain.
@@ -43,12 +47,13 @@ pub struct Holding {
 }
 
 impl Custodian {
-    /// The party that holds the unit on the ledger.
-    pub const fn party(&self) -> &PartyId {
+    /// The party that holds the unit on the ledger; `None` where that is undecided.
+    pub const fn party(&self) -> Option<&PartyId> {
         match self {
             Self::Held(party) | Self::Closed(party) | Self::Contested { holder: party, .. } => {
-                party
+                Some(party)
             }
+            Self::Undecided => None,
         }
     }
 }
@@ -58,7 +63,7 @@ pub fn chain(steps: &[Step], state: &UnitState, outermost: Option<&UnitState>) -
     let mut chain = Chain { line: Vec::from([Title::default()]), ..Chain::default() };
     steps.iter().for_each(|step| chain.step(step));
     let last = steps.last().map(|step| step.time).unwrap_or_default();
-    chain.end(custodian(&outermost.unwrap_or(state).custody), last);
+    chain.end(outermost.unwrap_or(state), last);
     chain.holdings
 }
 
@@ -78,6 +83,7 @@ struct Title {
 /// A handover whose effect what follows will show.
 struct Pending {
     time: Millis,
+    giver: PartyId,
     taker: PartyId,
     basis: Option<EventId>,
     acceptance: EventId,
@@ -90,7 +96,12 @@ struct Chain {
     line: Vec<Title>,
     holdings: Vec<Holding>,
     pending: Vec<Pending>,
+    /// Whether the unit left the container that `pending` is about, by a dispute.
+    left: bool,
 }
+
+/// When custody moved, and to whom.
+type Moves<'p> = Vec<(Millis, &'p PartyId)>;
 
 impl Chain {
     fn push(&mut self, from: Millis, custodian: Custodian) {
@@ -100,14 +111,14 @@ impl Chain {
     }
 
     fn holder(&self) -> Option<&PartyId> {
-        self.holdings.last().map(|holding| holding.custodian.party())
+        self.holdings.last().and_then(|holding| holding.custodian.party())
     }
 
     fn step(&mut self, step: &Step) {
         let event = step.event.event();
         let (signer, id, time) = (event.signer.party(), step.event.id(), step.time);
         if custodian_acts(&event.action) {
-            self.resolve(signer);
+            self.resolve(signer, None);
         }
         // Titles of what the event puts around the line; nothing that is offered or on hold is entered.
         while self.line.len() < step.depth + 1 + step.around.len() {
@@ -163,6 +174,7 @@ impl Chain {
         let Some(holder) = self.holder().cloned() else { return };
         let contested = Custodian::Contested { holder, claimant: taker.clone() };
         if step.stay == Stay::Ends {
+            self.left = true;
             return self.push(time, contested);
         }
         // Inside, and not taken out: on record alone. So is what comes after an end or a dispute.
@@ -187,52 +199,105 @@ impl Chain {
             None => at > 0,
         };
         if recent || title.basis.is_none() {
-            let (taker, acceptance) = (taker.clone(), acceptance.id());
-            let moves = title.basis.is_none();
-            self.pending.push(Pending { time, taker, basis, acceptance, moves });
+            let (giver, taker, acceptance) = (giver.clone(), taker.clone(), acceptance.id());
+            let moves = title.basis.is_none() && title.holds.is_empty();
+            self.pending.push(Pending { time, giver, taker, basis, acceptance, moves });
         }
     }
 
-    /// `party` is custodian, undisputed: the handovers by which it came to be took effect, others did not.
-    fn resolve(&mut self, party: &PartyId) {
+    /// `party` is custodian, undisputed, by `basis` where that is known: so the pending handovers did what
+    /// leads there.
+    fn resolve(&mut self, party: &PartyId, basis: Option<EventId>) {
         let pending = core::mem::take(&mut self.pending);
-        if pending.is_empty() || self.holder() == Some(party) {
-            return;
+        let Some(holder) = self.holder().filter(|_| !pending.is_empty()).cloned() else { return };
+        let ways = ways(&pending, &holder, party, basis);
+        let Some(way) = ways.first() else { return };
+        let shared = (0..way.len())
+            .take_while(|at| ways.iter().all(|other| other.get(*at) == way.get(*at)))
+            .count();
+        for (time, taker) in way.iter().take(shared) {
+            self.push(*time, Custodian::Held((*taker).clone()));
         }
-        let mut taken: Vec<&Pending> = Vec::new();
-        for handover in pending.iter().rev().filter(|handover| handover.moves) {
-            let leads = match taken.last() {
-                None => handover.taker == *party,
-                Some(later) => later.basis == Some(handover.acceptance),
-            };
-            if leads {
-                taken.push(handover);
-            }
+        let apart = ways.iter().flat_map(|way| way.iter().skip(shared)).map(|(time, _)| *time);
+        if let (Some(from), Some(to)) = (apart.clone().min(), apart.max()) {
+            self.push(from, Custodian::Undecided);
+            self.push(to, Custodian::Held(party.clone()));
         }
-        for handover in taken.iter().rev() {
-            self.push(handover.time, Custodian::Held(handover.taker.clone()));
-        }
-        let basis = taken.first().map(|handover| handover.acceptance);
         if let (Some(title), Some(basis)) = (self.line.last_mut(), basis) {
             title.basis = Some(basis);
         }
     }
 
-    /// What the entries say at the end decides what is open, and is the last word.
-    fn end(&mut self, custodian: Custodian, last: Millis) {
-        if let Custodian::Contested { holder, claimant } = &custodian {
-            let dispute = self.pending.iter().position(|handover| handover.taker == *claimant);
-            let from = dispute.and_then(|at| self.pending.get(at)).map(|handover| handover.time);
-            self.pending.truncate(dispute.unwrap_or_default());
-            self.resolve(holder);
-            if let Some(from) = from {
-                self.push(from, custodian.clone());
+    /// What the outermost entry says at the end decides what is open, and is the last word.
+    fn end(&mut self, state: &UnitState, last: Millis) {
+        let custodian = custodian(&state.custody);
+        let basis = (!self.left).then_some(state.basis);
+        let Custodian::Contested { holder, claimant } = &custodian else {
+            if let Some(party) = custodian.party() {
+                self.resolve(party, basis);
             }
-        } else {
-            self.resolve(custodian.party());
+            return self.push(last, custodian);
+        };
+        // Nothing moves in a dispute: who holds at the end held when it began.
+        let disputed = |holding: &Holding| matches!(holding.custodian, Custodian::Contested { .. });
+        let certain = self.holdings.iter().rposition(|holding| !disputed(holding));
+        let disputes = self.holdings.split_off(certain.map_or(0, |at| at + 1));
+        let mut from = None;
+        if disputes.is_empty() {
+            let begins = (0..self.pending.len()).find(|at| {
+                let (before, since) = self.pending.split_at(*at);
+                since.first().is_some_and(|handover| handover.taker == *claimant)
+                    && self.holder().is_some_and(|by| !ways(before, by, holder, basis).is_empty())
+            });
+            from = begins.and_then(|at| self.pending.get(at)).map(|handover| handover.time);
+            self.pending.truncate(begins.unwrap_or_default());
         }
-        self.push(last, custodian);
+        self.resolve(holder, basis);
+        for Holding { from, custodian } in disputes {
+            if let Custodian::Contested { claimant, .. } = custodian {
+                self.push(from, Custodian::Contested { holder: holder.clone(), claimant });
+            }
+        }
+        self.push(from.unwrap_or(last), custodian);
     }
+}
+
+/// Every way in which `pending` can have led from one custodian to another, each once: for any basis that
+/// the container can have had before, and for one that none of them names.
+fn ways<'p>(
+    pending: &'p [Pending],
+    from: &'p PartyId,
+    to: &PartyId,
+    basis: Option<EventId>,
+) -> Vec<Moves<'p>> {
+    let mut starts: Vec<Option<EventId>> = Vec::from([None]);
+    for handover in pending.iter().filter(|handover| handover.moves) {
+        if !starts.contains(&handover.basis) {
+            starts.push(handover.basis);
+        }
+    }
+    let mut ways = Vec::new();
+    for start in starts {
+        let (mut current, mut holder, mut moves) = (start, from, Vec::new());
+        let mut possible = true;
+        for handover in pending {
+            if current.is_some() && handover.basis == current {
+                // On a current basis it is refused where the giver does not hold, and so never on the log.
+                possible &= handover.moves && handover.giver == *holder;
+                (current, holder) = (Some(handover.acceptance), &handover.taker);
+                moves.push((handover.time, holder));
+            }
+        }
+        let by_basis = match (basis, current) {
+            (Some(basis), Some(current)) => basis == current,
+            (Some(basis), None) => pending.iter().all(|handover| handover.acceptance != basis),
+            (None, _) => true,
+        };
+        if possible && holder == to && by_basis && !ways.contains(&moves) {
+            ways.push(moves);
+        }
+    }
+    ways
 }
 
 /// Whether only the undisputed custodian signs such an event.

@@ -317,11 +317,11 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
 }
 
 impl Verified {
-    /// Who held the unit at `time`, by block time; `None` before it was registered. Of two parties that
-    /// claim it, the one that held it on the ledger.
+    /// Who held the unit at `time`, by block time; `None` before it was registered, and where
+    /// [`Custodian::Undecided`]. Of two parties that claim it, the one that held it on the ledger.
     pub fn holder(&self, time: Millis) -> Option<&PartyId> {
         let until = self.custody.partition_point(|holding| holding.from <= time);
-        self.custody.get(until.checked_sub(1)?).map(|holding| holding.custodian.party())
+        self.custody.get(until.checked_sub(1)?)?.custodian.party()
     }
 
     /// Everything that the history is marked by. Whatever is not in the set did not happen up to

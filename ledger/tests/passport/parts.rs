@@ -1,11 +1,15 @@
 //! Every part of a passport counts: exchanged, left out, repeated, moved or changed, it is refused, and the
 //! reason names the part.
 
-use consign_ledger::passport::{BadEntry, BadPassport, Passport, read, verify};
+use consign_ledger::entry::EntryKey;
+use consign_ledger::passport::{
+    BadEntry, BadPassport, Passport, Proven, Source as _, read, verify,
+};
 use consign_types::block::LeafIndex;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{Action, Subject};
+use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
@@ -80,7 +84,9 @@ fn passport(desk: &Desk, unit: &UnitId) -> Passport {
     passport
 }
 
-const PARTS: [(&str, fn(&mut Passport, &Passport)); 8] = [
+type Exchange = fn(&mut Passport, &Passport);
+
+const PARTS: [(&str, Exchange); 8] = [
     ("network", |to, from| to.network = from.network),
     ("unit", |to, from| to.unit = from.unit.clone()),
     ("checkpoint", |to, from| to.checkpoint = from.checkpoint.clone()),
@@ -256,10 +262,37 @@ fn cosignatures_are_a_quorum_and_nothing_else() {
     }
     refused(&with(&[lines[1], lines[0], lines[2]]), &["checkpoint"], "out of order");
     refused(&with(&[lines[0], lines[0], lines[1], lines[2]]), &["checkpoint"], "twice");
-    let served = consign_ledger::passport::Source::latest(&Node::of(&desk)).unwrap().note;
+    let served = Node::of(&desk).latest().unwrap().note;
     let served = served.to_string();
     let log = served.lines().find(|line| line.contains(" test.example/ledger ")).unwrap();
     refused(&with(&[log, lines[0], lines[1], lines[2]]), &["checkpoint"], "the log's own line");
+    refused(
+        &with(&[lines[0], lines[1], lines[2], log]),
+        &["checkpoint"],
+        "the log's line at the end",
+    );
+}
+
+/// Entries that are true, and that nothing in the file needs.
+#[test]
+fn an_entry_that_nothing_needs_is_refused() {
+    let (desk, a, b) = scene();
+    let mut node = Node::of(&desk);
+    node.change_set(" 2");
+    let whole = node.passport(&a);
+    let signer: SignerId = "customs.dock1".parse().unwrap();
+    for key in [Subject::Unit(b), Subject::Signer(signer)] {
+        let entry_key = match &key {
+            Subject::Unit(unit) => EntryKey::Unit(unit.clone()),
+            Subject::Signer(signer) => EntryKey::Signer(signer.clone()),
+        };
+        let (value, proof) = node.entry(&entry_key).unwrap();
+        let mut more = whole.clone();
+        more.entries.push(Proven { key: key.clone(), value: value.unwrap(), proof });
+        more.entries.sort_by(|left, right| left.key.cmp(&right.key));
+        let why = BadEntry::Unused;
+        assert_eq!(verify(&more, &trust()).map(drop), Err(BadPassport::Entry { key, why }));
+    }
 }
 
 /// A link needs a quorum of the set before, and every field of it counts.

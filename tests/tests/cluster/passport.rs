@@ -155,6 +155,6 @@ async fn the_command_line_fetches_and_judges_a_passport() {
     assert_eq!(ran.code, 4, "{}", ran.stdout);
 
     let unknown = consign(["--node", &url, "passport", "get", "trk/forwarder/NONE"]).await;
-    assert_eq!((unknown.code, unknown.stdout.as_str()), (7, ""), "{}", unknown.stderr);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (1, ""), "{}", unknown.stderr);
     scene.drill.finish().await;
 }

@@ -152,7 +152,7 @@ methods! {
             "Tells an event, with a proof where asked for.",
             [NotFound ProofUnavailable];
         GetUnit = "custody_getUnit" -> UnitView,
-            "Tells a unit's state after the last block, or after one of the last 256.",
+            "Tells a unit's state after the last block.",
             [NotFound];
         GetHistory = "custody_getHistory" -> HistoryPage,
             "Tells the events that name a unit, oldest first, page by page.",

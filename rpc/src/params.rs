@@ -101,7 +101,7 @@ pub struct GetEvent {
 pub struct GetUnit {
     /// The unit.
     pub unit_id: Text<UnitId>,
-    /// After which block; the last unless said. The last 256 are kept.
+    /// After which block; the last unless said. Any other is refused with `proof_unavailable` for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_height: Option<u64>,
 }

@@ -119,7 +119,7 @@ pub(super) async fn up(
     }
     for (home, child) in devnet.nodes().iter().zip(&mut children) {
         answers(home, child.as_mut()).await?;
-        console.note(format!("{:<12}answers at {}", home.party, home.url));
+        console.note(format!("{:<12}answers at {}", home.party.as_str(), home.url));
     }
     for home in devnet.nodes() {
         smoke::enrolled(&devnet, home).await?;

@@ -5,3 +5,4 @@
 
 pub mod bench;
 pub mod drill;
+pub mod wait;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use consign_cli::devnet::home::{Devnet, NodeHome, ports_are_free};
 use consign_cli::devnet::process;
@@ -19,6 +19,7 @@ use consign_types::key::SecretKey;
 use consign_types::party::PartyId;
 
 use super::Wrong;
+use crate::wait;
 
 /// Ports are looked for from here upwards.
 const PORTS: Ports = Ports { rpc: 19_101, p2p: 19_201 };
@@ -119,52 +120,48 @@ impl Cluster {
     /// # Errors
     /// What they tell instead.
     pub async fn agree(&self) -> Result<Agreed, Wrong> {
-        let since = Instant::now();
-        loop {
-            let mut told = Vec::new();
+        let of = |s: &StatusView| (s.height, s.size, s.root.0, s.map_root.0, s.proven_size);
+        let mut told = Vec::new();
+        let agreed = wait::until(AGREE_PATIENCE, POLL, async || {
+            told.clear();
             for node in &self.nodes {
-                told.push(node.client.status().await.map_err(Wrong::of)?);
+                match node.client.status().await {
+                    Ok(status) => told.push(status),
+                    Err(error) => return Some(Err(Wrong::of(error))),
+                }
             }
-            let of = |s: &StatusView| (s.height, s.size, s.root.0, s.map_root.0, s.proven_size);
-            if let Some(first) = told.first()
-                && told.iter().all(|status| of(status) == of(first))
-                && first.proven_size == first.size
-            {
-                return Ok(Agreed {
+            let first = told.first()?;
+            let same = told.iter().all(|status| of(status) == of(first));
+            (same && first.proven_size == first.size).then(|| {
+                Ok(Agreed {
                     height: first.height,
                     size: first.size,
                     root: first.root.to_string(),
                     map_root: first.map_root.to_string(),
                     version: first.version.clone(),
-                });
-            }
-            if since.elapsed() > AGREE_PATIENCE {
-                let told: Vec<_> = told.iter().map(of).collect();
-                return Err(Wrong::new(format!("the nodes do not agree: {told:?}")));
-            }
-            tokio::time::sleep(POLL).await;
-        }
+                })
+            })
+        });
+        let agreed = agreed.await;
+        agreed.unwrap_or_else(|| {
+            let told: Vec<_> = told.iter().map(of).collect();
+            Err(Wrong::new(format!("the nodes do not agree: {told:?}")))
+        })
     }
 
     /// Stops the nodes, as an operator does; their data directories are left as they are at rest.
     ///
     /// # Errors
     /// When one does not stop, or says that it did not stop well.
-    pub fn stop(mut self) -> Result<AtRest, Wrong> {
+    pub async fn stop(mut self) -> Result<AtRest, Wrong> {
         for node in &self.nodes {
             node.signal_stop()?;
         }
         for node in &mut self.nodes {
-            let since = Instant::now();
-            let status = loop {
-                if let Some(status) = node.child.try_wait().map_err(Wrong::of)? {
-                    break status;
-                }
-                if since.elapsed() > STOP_PATIENCE {
-                    return Err(Wrong::new(format!("{} does not stop", node.home.party)));
-                }
-                std::thread::sleep(POLL);
-            };
+            let child = &mut node.child;
+            let ended = wait::until(STOP_PATIENCE, POLL, async || child.try_wait().transpose());
+            let late = || Wrong::new(format!("{} does not stop", node.home.party));
+            let status = ended.await.ok_or_else(late)?.map_err(Wrong::of)?;
             if !status.success() {
                 return Err(node.ended(status));
             }
@@ -186,17 +183,17 @@ impl Drop for Cluster {
 
 impl Running {
     async fn answers(&mut self) -> Result<(), Wrong> {
-        let since = Instant::now();
-        while self.client.status().await.is_err() {
-            if let Some(status) = self.child.try_wait().map_err(Wrong::of)? {
-                return Err(self.ended(status));
-            }
-            if since.elapsed() > START_PATIENCE {
-                return Err(Wrong::new(format!("{} does not answer", self.home.party)));
-            }
-            tokio::time::sleep(POLL).await;
+        let (client, child) = (&self.client, &mut self.child);
+        let ended = wait::until(START_PATIENCE, POLL, async || match child.try_wait() {
+            Ok(None) => client.status().await.is_ok().then_some(Ok(None)),
+            ended => Some(ended),
+        });
+        match ended.await {
+            Some(Ok(None)) => Ok(()),
+            Some(Ok(Some(status))) => Err(self.ended(status)),
+            Some(Err(error)) => Err(Wrong::of(error)),
+            None => Err(Wrong::new(format!("{} does not answer", self.home.party))),
         }
-        Ok(())
     }
 
     fn signal_stop(&self) -> Result<(), Wrong> {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::Wrong;
 use super::watch::Watch;
 use super::workload::{NodeIndex, Ready};
+use crate::wait::Looks;
 
 /// How long until what was refused for now is sent again.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -26,8 +27,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Batches that are on their way to one node at once while flooding.
 const BATCHES_AT_ONCE: usize = 4;
-/// How often a flood looks whether there is room again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// How events are sent in an open loop.
 #[derive(Clone, Copy, Debug)]
@@ -129,19 +128,10 @@ pub async fn flood(
     // A round fills one call for each node: an event is sent once those before it were.
     let round = SUBMIT_BATCH_MAX * clients.len();
     let mut events = events.into_iter().peekable();
-    let mut moved = (watch.proven(), Instant::now());
     while events.peek().is_some() {
-        let proven = watch.proven();
-        if proven > moved.0 {
-            moved = (proven, Instant::now());
-        }
-        if count.saturating_sub(proven - proven_before) + round as u64 > under_way_max {
-            if moved.1.elapsed() > PATIENCE {
-                return Err(Wrong::new("nothing was proven for a minute"));
-            }
-            tokio::time::sleep(POLL).await;
-            continue;
-        }
+        // There is room for a round once so many are proven.
+        let needed = (count + round as u64).saturating_sub(under_way_max);
+        watch.until(proven_before + needed, PATIENCE).await?;
         let mut calls: Vec<Vec<Ready>> = vec![Vec::new(); clients.len()];
         for ready in events.by_ref().take(round) {
             sent.due.insert(ready.id, (Instant::now(), ready.node));
@@ -165,39 +155,53 @@ pub async fn flood(
 }
 
 /// Sends one call, and again what its node cannot take now.
-async fn deliver(client: Client, mut events: Vec<Ready>) -> Result<Delivered, Wrong> {
-    let since = Instant::now();
+async fn deliver(client: Client, events: Vec<Ready>) -> Result<Delivered, Wrong> {
+    let mut left: Vec<Left> = events.into_iter().map(|ready| Left { ready, why: None }).collect();
     let mut delivered = Delivered::default();
-    loop {
-        let bytes: Vec<&[u8]> = events.iter().map(|ready| ready.bytes.as_slice()).collect();
-        let wait_ms = u64::try_from(PATIENCE.as_millis()).ok();
-        let items =
-            client.submit_batch(&bytes, Wait::Accepted, wait_ms).await.map_err(Wrong::of)?;
-        let mut later = Vec::new();
-        for (ready, item) in events.into_iter().zip(items) {
-            let (code, message, retryable) = match item.into_result() {
-                Ok(submitted) => match submitted.status {
-                    EventStatus::Refused { code, message, retryable } => (code, message, retryable),
-                    _ => continue,
-                },
-                Err(error) => {
-                    let code = error.code.as_deref().unwrap_or("refused").to_owned();
-                    (code, error.message.into_string(), error.retryable)
-                }
-            };
-            if retryable && since.elapsed() < PATIENCE {
-                later.push(ready);
-            } else {
-                delivered.refused.push(format!("{code}: {message} ({})", ready.id));
-            }
-        }
-        if later.is_empty() {
-            return Ok(delivered);
-        }
-        delivered.again += later.len() as u64;
-        events = later;
-        tokio::time::sleep(TRY_AGAIN).await;
+    let mut looks = Looks::within(PATIENCE, TRY_AGAIN);
+    while !left.is_empty() && looks.again().await {
+        send(&client, &mut left, &mut delivered).await?;
+        delivered.again += left.len() as u64;
     }
+    // Refused for now for too long.
+    delivered.refused.extend(left.into_iter().filter_map(|left| left.why));
+    Ok(delivered)
+}
+
+/// An event that is not taken yet, and what its node said last.
+struct Left {
+    ready: Ready,
+    why: Option<String>,
+}
+
+/// Sends what is left once. What may be taken later stays left; a refusal for good is noted.
+async fn send(
+    client: &Client,
+    left: &mut Vec<Left>,
+    delivered: &mut Delivered,
+) -> Result<(), Wrong> {
+    let bytes: Vec<&[u8]> = left.iter().map(|left| left.ready.bytes.as_slice()).collect();
+    let wait_ms = u64::try_from(PATIENCE.as_millis()).ok();
+    let items = client.submit_batch(&bytes, Wait::Accepted, wait_ms).await.map_err(Wrong::of)?;
+    for (Left { ready, .. }, item) in std::mem::take(left).into_iter().zip(items) {
+        let (code, message, retryable) = match item.into_result() {
+            Ok(submitted) => match submitted.status {
+                EventStatus::Refused { code, message, retryable } => (code, message, retryable),
+                _ => continue,
+            },
+            Err(error) => {
+                let code = error.code.as_deref().unwrap_or("refused").to_owned();
+                (code, error.message.into_string(), error.retryable)
+            }
+        };
+        let why = format!("{code}: {message} ({})", ready.id);
+        if retryable {
+            left.push(Left { ready, why: Some(why) });
+        } else {
+            delivered.refused.push(why);
+        }
+    }
+    Ok(())
 }
 
 async fn gather(mut tasks: JoinSet<Result<Delivered, Wrong>>) -> Result<Delivered, Wrong> {

@@ -266,7 +266,7 @@ async fn at_rest(
     events: u64,
     say: &dyn Fn(&str),
 ) -> Result<(f64, Option<Vec<bool>>), Wrong> {
-    let at_rest = tokio::task::block_in_place(|| cluster.stop())?;
+    let at_rest = cluster.stop().await?;
     let dirs = at_rest.data_dirs();
     let bytes: u64 = dirs.iter().map(|dir| machine::disk_bytes(dir)).sum();
     let per_event = bytes as f64 / dirs.len() as f64 / events as f64;

@@ -14,9 +14,12 @@ use tokio::time::Instant;
 
 use super::Wrong;
 use super::workload::NodeIndex;
+use crate::wait::Looks;
 
 /// How often an unproven block is asked after: the resolution of every latency.
 const POLL: Duration = Duration::from_millis(5);
+/// How long a committed block may stay unproven.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A block that one node had proven.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +63,12 @@ impl Watch {
                 let mut proven = 0;
                 while let Some(block) = feed.next().await.map_err(Wrong::of)? {
                     let block = block.value;
-                    while proven < block.size {
+                    let mut looks = Looks::within(PATIENCE, POLL);
+                    while proven < block.size && looks.again().await {
                         proven = client.status().await.map_err(Wrong::of)?.proven_size;
-                        if proven < block.size {
-                            tokio::time::sleep(POLL).await;
-                        }
+                    }
+                    if proven < block.size {
+                        return Err(Wrong::new(format!("block {} is not proven", block.height)));
                     }
                     let (height, events) = (block.height, u64::from(block.events));
                     own.lock().push(ProvenBlock { height, events, at: Instant::now() });

@@ -1,8 +1,10 @@
 //! What nodes do while nobody asks anything of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consign_cli::devnet::process;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Drill;
 use crate::bench::machine::usage;
@@ -17,19 +19,26 @@ pub struct Idle {
 }
 
 impl Drill {
-    /// Leaves the nodes alone for `window`: the one place where a drill lets time pass, because its
-    /// passing is what is looked at. Not even a status is asked for meanwhile.
+    /// Leaves the nodes alone for `window`, or until one tells of a block. Nothing else is asked of them
+    /// meanwhile.
     ///
     /// # Panics
-    /// When a node does not run.
+    /// When a node does not run, or stops telling.
     pub async fn leave_alone(&self, window: Duration) -> Vec<Idle> {
-        let before = self.look().await;
-        tokio::time::sleep(window).await;
-        let after = self.look().await;
+        let mut told = JoinSet::new();
+        for party in self.parties() {
+            let mut blocks = self.client(&party).follow_blocks(None);
+            blocks.open().await.expect("the node tells blocks");
+            told.spawn(async move { blocks.next().await.expect("the node goes on telling") });
+        }
+        let (before, since) = (self.look().await, Instant::now());
+        // That nothing is told for so long is what is looked for.
+        let _ = timeout(window, told.join_next()).await;
+        let (after, took) = (self.look().await, since.elapsed());
         let each = before.into_iter().zip(after);
         each.map(|((height, cpu_ms), (later_height, later_cpu_ms))| Idle {
             blocks: later_height - height,
-            cpu_share: (later_cpu_ms - cpu_ms) / (window.as_secs_f64() * 1000.0),
+            cpu_share: (later_cpu_ms - cpu_ms) / (took.as_secs_f64() * 1000.0),
         })
         .collect()
     }

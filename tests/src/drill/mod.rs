@@ -17,7 +17,7 @@ pub use stranger::Stranger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use consign_cli::devnet::devices::DeviceBook;
 use consign_cli::devnet::home::{Devnet, NodeHome};
@@ -32,6 +32,8 @@ use consign_types::digest::EventId;
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::party::PartyId;
 use device::Device;
+
+use crate::wait;
 
 /// How long a condition may take on a busy machine of two cores.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -176,11 +178,9 @@ impl Drill {
     /// # Panics
     /// When that takes too long.
     pub async fn until_all_proven(&mut self, party: &PartyId) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.all_proven(party).await {
-            assert!(Instant::now() < deadline, "not everything is proven on {party} in time");
-            tokio::time::sleep(POLL).await;
-        }
+        let proven = async || self.all_proven(party).await.then_some(());
+        let waited = wait::until(PATIENCE, POLL, proven).await;
+        assert_eq!(waited, Some(()), "not everything is proven on {party} in time");
     }
 
     /// Kills a node with SIGKILL.
@@ -227,11 +227,8 @@ impl Drill {
     /// # Panics
     /// When it does not come true in time.
     pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds().await {
-            assert!(Instant::now() < deadline, "not in time: {what}");
-            tokio::time::sleep(POLL).await;
-        }
+        let waited = wait::until(PATIENCE, POLL, async || holds().await.then_some(())).await;
+        assert_eq!(waited, Some(()), "not in time: {what}");
     }
 
     /// A client of a node.

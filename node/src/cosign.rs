@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use consign_consensus::{Signing, Status};
@@ -27,6 +28,8 @@ use crate::wire::Cosigned;
 
 /// Sizes ahead of this node's own, or behind it, that cosignatures are kept for.
 const SIZES_KEPT: usize = 256;
+/// How long a cosignature may be under way before a peer that lacks a quorum is sent it again.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// One node's cosigner and collector.
 pub struct Cosigner {
@@ -44,7 +47,8 @@ struct Inner {
     /// Cosignatures by size; those of a size that this node has not committed wait unchecked.
     by_size: BTreeMap<TreeSize, BTreeMap<ValidatorIndex, (TreeRoot, Cosignature)>>,
     newest: Option<(TreeSize, String)>,
-    own: Option<Cosigned>,
+    /// The newest, and when it was sent to everybody.
+    own: Option<(Cosigned, Instant)>,
 }
 
 impl Cosigner {
@@ -113,7 +117,7 @@ impl Cosigner {
         self.net.broadcast(Class::Cosignature, Bytes::from(cosigned.to_bytes()));
         let mut inner = self.lock();
         inner.state = *state;
-        inner.own = Some(cosigned);
+        inner.own = Some((cosigned, Instant::now()));
         inner.keep(state.size, *index, (state.root, cosignature));
         self.assemble(committed, &mut inner);
     }
@@ -162,8 +166,21 @@ impl Cosigner {
     /// Sends this node's newest cosignature to a peer that just connected.
     pub fn send_newest(&self, peer: &PublicKey) {
         let own = self.lock().own.clone();
-        if let Some(cosigned) = own {
+        if let Some((cosigned, _)) = own {
             self.net.send(peer, Class::Cosignature, Bytes::from(cosigned.to_bytes()));
+        }
+    }
+
+    /// Sends it again to a peer that says it has a quorum for less: what was written into a connection
+    /// that died is gone, and nothing newer may follow on an idle network.
+    pub fn send_where_missing(&self, peer: &PublicKey, proven: TreeSize) {
+        let missing = self
+            .lock()
+            .own
+            .as_ref()
+            .is_some_and(|(own, sent)| proven < own.size && sent.elapsed() >= UNDER_WAY);
+        if missing {
+            self.send_newest(peer);
         }
     }
 

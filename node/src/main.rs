@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use consign_node::causes::causes;
 use consign_node::config::{Config, ConfigError, LogFormat};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -151,11 +152,9 @@ fn refused(error: &ConfigError) -> ExitCode {
     ExitCode::from(7)
 }
 
-fn print_chain(error: &dyn std::error::Error) {
+fn print_chain(error: &(dyn std::error::Error + 'static)) {
     eprintln!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
+    for cause in causes(error) {
         eprintln!("  because: {cause}");
-        source = cause.source();
     }
 }

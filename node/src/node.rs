@@ -314,6 +314,7 @@ fn handle_message(
                 let mut heights = parts.heights.lock().unwrap_or_else(PoisonError::into_inner);
                 heights.insert(from, status.height);
                 drop(heights);
+                parts.cosigner.send_where_missing(&from, status.proven);
                 // A full queue loses a status; the next one says the same.
                 let _ = statuses.try_send((from, status));
             }

@@ -19,6 +19,7 @@ use consign_types::validator::ValidatorSet;
 use tokio::sync::watch;
 use tracing::error;
 
+use crate::causes::on_one_line;
 use crate::clock;
 use crate::executor;
 use crate::store::{Fault, Store, Tip};
@@ -185,12 +186,10 @@ pub fn sure<T>(result: Result<T, Fault>) -> T {
 
 /// Says what failed, with its causes, and ends the process.
 pub fn fatal(fault: &Fault) -> ! {
-    let mut causes = String::new();
-    let mut source = std::error::Error::source(fault);
-    while let Some(cause) = source {
-        causes.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    error!(code = "node.fault", fault = %fault, causes, help = "the node stops; it recovers on restart");
+    error!(
+        code = "node.fault",
+        fault = on_one_line(fault),
+        help = "the node stops; it recovers on restart"
+    );
     std::process::exit(1)
 }

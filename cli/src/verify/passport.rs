@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use consign_ledger::passport::{self, BadPassport, BadSetLink, Custodian, Flag, Verified};
 use consign_types::checkpoint::NotProven;
 use consign_types::party::PartyId;
@@ -20,59 +21,11 @@ pub struct Asked {
     #[arg(long, value_name = "PARTY")]
     pub expect_holder: Option<PartyId>,
     /// What must never have happened to the unit: the passport proves that it did not
-    #[arg(long, value_enum, value_name = "FLAG", value_delimiter = ',')]
-    pub not_flag: Vec<NotFlag>,
+    #[arg(long, value_name = "FLAG", value_delimiter = ',', value_parser = flags())]
+    pub not_flag: Vec<Flag>,
     /// The oldest that the passport may be: 90s, 5m, 12h, 30d
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub max_age: Option<u64>,
-}
-
-/// A flag by its name on the command line.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum NotFlag {
-    /// A temperature excursion, its own or around it
-    Excursion,
-    /// An excursion that is open
-    ExcursionOpen,
-    /// A hold by an authority, ended or not
-    Hold,
-    /// A hold that stands
-    HoldStanding,
-    /// A broken seal
-    SealBroken,
-    /// An exception
-    Exception,
-    /// A departure from another place than the one of arrival
-    Discontinuity,
-    /// Missing readings of a sensor
-    ReadingGap,
-    /// Damage
-    Damaged,
-    /// Two parties that claim it
-    Contested,
-}
-
-impl NotFlag {
-    const fn flag(self) -> Flag {
-        match self {
-            Self::Excursion => Flag::Excursion,
-            Self::ExcursionOpen => Flag::ExcursionOpen,
-            Self::Hold => Flag::Hold,
-            Self::HoldStanding => Flag::HoldStanding,
-            Self::SealBroken => Flag::SealBroken,
-            Self::Exception => Flag::Exception,
-            Self::Discontinuity => Flag::Discontinuity,
-            Self::ReadingGap => Flag::ReadingGap,
-            Self::Damaged => Flag::Damaged,
-            Self::Contested => Flag::Contested,
-        }
-    }
-
-    fn name(flag: Flag) -> String {
-        let named = Self::value_variants().iter().find(|named| named.flag() == flag);
-        let value = named.and_then(ValueEnum::to_possible_value);
-        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
 }
 
 /// What a passport tells beside the four answers.
@@ -94,6 +47,12 @@ pub struct Unmet {
     pub code: &'static str,
     /// One sentence.
     pub detail: String,
+}
+
+/// The flags by their names.
+fn flags() -> impl TypedValueParser<Value = Flag> {
+    let names = Flag::ALL.iter().map(|flag| flag.as_str());
+    PossibleValuesParser::new(names).map(|name| name.parse().expect("only names of flags pass"))
 }
 
 /// Seconds of `90s`, `5m`, `12h` or `30d`.
@@ -143,8 +102,13 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked, now: Millis) -> Verif
     let completeness = Answer::new(
         Verdict::Ok,
         format!(
-            "all {own} events of the unit up to block {}, {}{around}",
-            verified.height, verified.time
+            "{} up to block {}, {}{around}",
+            match own {
+                1 => "the one event of the unit".to_owned(),
+                more => format!("all {more} events of the unit"),
+            },
+            verified.height,
+            verified.time
         ),
     );
     let time = Answer::new(
@@ -169,7 +133,7 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked, now: Millis) -> Verif
     Verification {
         told: Some(Told {
             holder: holder(verified),
-            flags: flags.iter().map(|flag| NotFlag::name(*flag)).collect(),
+            flags: flags.iter().map(|flag| flag.to_string()).collect(),
             story: passport::story(verified).iter().map(ToString::to_string).collect(),
         }),
         unmet: unmet(verified, &flags, asked, age_s),
@@ -206,8 +170,8 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64)
         unmet.push(Unmet { code: "other_holder", detail });
     }
     for not in &asked.not_flag {
-        if flags.contains(&not.flag()) {
-            let detail = format!("the unit has the flag {}", NotFlag::name(not.flag()));
+        if flags.contains(not) {
+            let detail = format!("the unit has the flag {not}");
             unmet.push(Unmet { code: "flagged", detail });
         }
     }
@@ -265,14 +229,6 @@ mod tests {
         for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999d", "\u{e9}"] {
             assert!(age(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn every_flag_has_a_name() {
-        for named in NotFlag::value_variants() {
-            assert!(!NotFlag::name(named.flag()).is_empty());
-        }
-        assert_eq!(NotFlag::name(Flag::SealBroken), "seal-broken");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod build;
 mod custody;
+mod flag;
 mod format;
 mod replay;
 mod story;
@@ -37,8 +38,9 @@ use crate::unit::Counters;
 
 pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};
+pub use flag::Flag;
 pub use story::{Line, story};
-pub use verify::{BadEntry, BadPassport, BadSetLink, Flag, Stay, Step, Verified, read, verify};
+pub use verify::{BadEntry, BadPassport, BadSetLink, Stay, Step, Verified, read, verify};
 
 /// The file, decoded and not checked.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -22,6 +22,7 @@ use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
+use super::Flag;
 use super::custody::{self, Custodian, Holding};
 use super::replay::{Change, touch};
 use super::{Entered, Passport, Proven};
@@ -82,31 +83,6 @@ pub enum Stay {
     Begins,
     /// It ends it: the event is the last with `around`.
     Ends,
-}
-
-/// What is true of a unit's history; what is not in the set is proven not to be.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Flag {
-    /// There was an excursion, of the unit or around it.
-    Excursion,
-    /// One is open.
-    ExcursionOpen,
-    /// An authority held it, or what it was in.
-    Hold,
-    /// A hold stands.
-    HoldStanding,
-    /// A seal was broken.
-    SealBroken,
-    /// Something was wrong.
-    Exception,
-    /// It departed from another place than the one of its arrival.
-    Discontinuity,
-    /// Readings of a sensor are missing.
-    ReadingGap,
-    /// It is damaged, or what it is in.
-    Damaged,
-    /// Two parties claim it.
-    Contested,
 }
 
 /// Why a passport proves nothing. Each names the part that is wrong; events are counted from 0.

@@ -21,6 +21,8 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, ping, tcp, yamux};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::causes::on_one_line;
+
 use super::inbox::Outlets;
 use super::{
     Class, Command, NetConfig, NetError, NetEvent, NetHandle, PeerConfig, Queues, Reply, peer_id,
@@ -103,7 +105,7 @@ impl Network {
         for address in &config.listen {
             let failed = |why: String| NetError::Listen(address.clone(), why);
             let parsed: Multiaddr = address.parse().map_err(|e| failed(format!("{e}")))?;
-            swarm.listen_on(parsed).map_err(|e| failed(with_sources(&e)))?;
+            swarm.listen_on(parsed).map_err(|e| failed(on_one_line(&e)))?;
         }
         let mut network = Self {
             swarm,
@@ -233,7 +235,7 @@ impl Network {
                 }
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
-                let why = with_sources(&error);
+                let why = on_one_line(&error);
                 if matches!(error, ListenError::Denied { .. }) {
                     self.handle.counters.refused.fetch_add(1, Ordering::Relaxed);
                     info!(code = "net.peer.refused", from = %send_back_addr, why);
@@ -310,19 +312,4 @@ impl Network {
             RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
         }
     }
-}
-
-/// An error and what it comes from: libp2p's outer errors alone say little.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -1,14 +1,14 @@
 //! Nothing to do, and nothing done.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consign_tests::drill::Drill;
 use consign_types::event::{Action, Kind};
 
-const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(60);
 
-/// No block, next to no processor; and the next event goes at once. That it is proven within a second is
-/// measured by the benchmark, on a machine that does nothing else.
+/// No block, next to no processor; and the next event goes at once. How soon it was proven is printed, not
+/// asserted: that is a measurement, and good for the machine it was made on.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_network_commits_nothing_takes_no_processor_and_wakes() {
     let mut drill = Drill::start().await;
@@ -24,6 +24,8 @@ async fn an_idle_network_commits_nothing_takes_no_processor_and_wakes() {
         assert_eq!(idle.blocks, 0, "{party} committed without work");
         assert!(idle.cpu_share < 0.02, "{party} took {:.1} % of a core", idle.cpu_share * 100.0);
     }
+    let submitted = Instant::now();
     drill.prove(&parties[1], &desk.signs(1, "trk/forwarder/WAKE-1", Action::Register)).await;
+    println!("after the pause an event was proven in {} ms", submitted.elapsed().as_millis());
     drill.finish().await;
 }

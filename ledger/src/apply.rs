@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use consign_types::block::{Epoch, Height, LeafIndex};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
-use consign_types::event::{Label, Verified};
+use consign_types::event::{Action, Label, SignedEvent, Subject, Verified};
 use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX};
 use consign_types::party::SignerId;
@@ -160,4 +160,20 @@ pub fn apply<V: StateView>(
 pub fn signer_key(view: &impl StateView, signer: &SignerId, key_id: &[u8; 8]) -> Option<PublicKey> {
     let state: SignerState = read(view, &EntryKey::Signer(signer.clone()))?;
     (state.key.key_id() == *key_id).then_some(state.key)
+}
+
+/// Keys by signer and key id.
+pub type Keys = BTreeMap<(SignerId, [u8; 8]), PublicKey>;
+
+/// Keys that these events enrol: a block may hold an enrolment and what the new device signed.
+pub fn enrolments<'a>(events: impl IntoIterator<Item = &'a SignedEvent>) -> Keys {
+    let mut keys = Keys::new();
+    for event in events {
+        if let (Subject::Signer(device), Action::Enrol { key, .. }) =
+            (&event.event().subject, &event.event().action)
+        {
+            keys.insert((device.clone(), key.key_id()), *key);
+        }
+    }
+    keys
 }

@@ -6,7 +6,7 @@
 //!
 //! `apply` executes blocks, `rules` holds the table of custody rules, `door` checks events before they
 //! are in a block, `map` is the authenticated map, `log` the append-only tree, `passport`
-//! the history of one unit as a file that proves itself.
+//! the history of one unit as a file that proves itself, `replay` runs a whole log again.
 
 extern crate alloc;
 
@@ -17,6 +17,7 @@ pub mod errors;
 pub mod log;
 pub mod map;
 pub mod passport;
+pub mod replay;
 mod rules;
 pub mod signer;
 pub mod unit;

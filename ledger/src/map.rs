@@ -104,6 +104,34 @@ pub fn update(
     Ok((MapRoot(Digest(root)), batch))
 }
 
+/// The map that holds these values, by map key, as its version `version`: what updates one after another
+/// would have left there.
+///
+/// # Errors
+/// When there is no value.
+pub fn rebuild<'a>(
+    version: u64,
+    values: impl IntoIterator<Item = (&'a [u8; 32], &'a [u8])>,
+) -> Result<(MapRoot, MapBatch), BadMap> {
+    let nothing = MemoryMap::default();
+    let reader = Reader(&nothing);
+    let tree = JellyfishMerkleTree::<'_, _, Sha256>::new(&reader);
+    let set: Vec<_> = values.into_iter().map(|(k, v)| (KeyHash(*k), v.to_vec())).collect();
+    if set.is_empty() {
+        return Err(BadMap("no values".into()));
+    }
+    let (roots, update) = tree.batch_put_value_sets(alloc::vec![set], None, 0).map_err(bad)?;
+    let [RootHash(root)] = roots[..] else { unreachable!("one set of values has one root") };
+    let mut batch = MapBatch::default();
+    for (key, node) in update.node_batch.nodes() {
+        // An update looks for the root at the version before its own, and finds the rest from there.
+        let is_root = key.nibble_path().is_empty();
+        let key = if is_root { moved_to(version, key) } else { encode_key(key) };
+        batch.nodes.push((key, borsh::to_vec(node).map_err(|e| bad(e.into()))?));
+    }
+    Ok((MapRoot(Digest(root)), batch))
+}
+
 /// The value of an entry at a version, or its absence, with the proof.
 ///
 /// # Errors
@@ -345,6 +373,29 @@ mod tests {
                 assert_eq!(batch.stale, stale, "version {version}");
             }
             map.absorb(version, batch);
+        }
+    }
+
+    /// Built at once from what it holds, the map is the one that updates left, and goes on as that does.
+    #[test]
+    fn a_rebuilt_map_goes_on_as_the_one_that_was_updated() {
+        let (mut updated, mut values) = (MemoryMap::default(), BTreeMap::new());
+        for version in 0..20_u32 {
+            let writes = writes(version * 7..version * 7 + 30, version as u8);
+            let (root, batch) = update(&updated, u64::from(version), &writes).unwrap();
+            updated.absorb_newest(batch);
+            values.extend(writes.iter().map(|(key, value)| (key.map_key(), value.clone())));
+
+            let all = values.iter().map(|(key, value)| (key, value.as_slice()));
+            let (same, batch) = rebuild(u64::from(version), all).unwrap();
+            assert_eq!(same, root, "version {version}");
+            let mut rebuilt = MemoryMap::default();
+            rebuilt.absorb_newest(batch);
+            let next = self::writes(0..300, 7);
+            let (after, batch) = update(&rebuilt, u64::from(version) + 1, &next).unwrap();
+            let (expected, _) = update(&updated, u64::from(version) + 1, &next).unwrap();
+            assert_eq!(after, expected, "version {version}");
+            rebuilt.absorb_newest(batch);
         }
     }
 

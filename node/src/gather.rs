@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use consign_ledger::apply::enrolments;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, LeafHash};
-use consign_types::event::{Action, NotVerified, SignedEvent, Subject, Verified};
+use consign_types::event::{NotVerified, SignedEvent, Verified};
 use consign_types::key::PublicKey;
 use consign_types::limits::BLOCK_EVENTS_MAX;
 use consign_types::merkle;
@@ -226,19 +227,4 @@ impl Gatherer {
         let answer = self.net.request(holder, bytes, ANSWER_WAIT).await.ok()?;
         Response::from_bytes(&answer).ok()
     }
-}
-
-/// Keys that these events enrol: a block may hold an enrolment and what the new device signed.
-pub fn enrolments<'a>(
-    events: impl Iterator<Item = &'a SignedEvent>,
-) -> HashMap<(SignerId, [u8; 8]), PublicKey> {
-    let mut keys = HashMap::new();
-    for event in events {
-        if let (Subject::Signer(device), Action::Enrol { key, .. }) =
-            (&event.event().subject, &event.event().action)
-        {
-            keys.insert((device.clone(), key.key_id()), *key);
-        }
-    }
-    keys
 }

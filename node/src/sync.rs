@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use consign_ledger::apply::enrolments;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::event::{SignedEvent, Verified};
@@ -20,7 +21,6 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::executor::Job;
-use crate::gather::enrolments;
 use crate::p2p::NetHandle;
 use crate::state::{Committed, Progress};
 use crate::wire::{Body, Bundle, Request, Response, Status};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use consign_ledger::apply::enrolments;
 use consign_types::block::LeafIndex;
 use consign_types::certificate::Certificate;
 use consign_types::codec::Canonical as _;
@@ -14,7 +15,6 @@ use tracing::{debug, info};
 use super::Executor;
 use super::block::{Executed, execute};
 use crate::driver;
-use crate::gather::enrolments;
 use crate::store::{Fault, StoredBlock, Tip, decode_body};
 use crate::wire::Body;
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use consign_ledger::apply::Executor as Rules;
+use consign_ledger::apply::enrolments;
 use consign_ledger::log::Frontier;
 use consign_ledger::map;
 use consign_node::executor::context;
-use consign_node::gather::enrolments;
 use consign_node::state::Committed;
 use consign_node::store::Tip;
 use consign_node::wire::Body;

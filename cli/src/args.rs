@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::console::Format;
-use crate::{config, devnet, event, keys, network, passport, proof, replay, unit, verify};
+use crate::{audit, config, devnet, event, keys, network, passport, proof, replay, unit, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -102,6 +102,9 @@ pub enum Command {
     Proof(proof::Command),
     /// Verify a proof file offline
     Verify(verify::VerifyArgs),
+    /// Check a whole log: hashes, signatures, rules, forks
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Replay freight traffic as signed custody events
     #[command(subcommand)]
     Replay(replay::Command),

@@ -23,6 +23,24 @@ pub fn now() -> Millis {
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Seconds of a length of time: `90s`, `5m`, `12h` or `30d`.
+///
+/// # Errors
+/// When the text is none.
+pub fn age(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no age; say 90s, 5m, 12h or 30d");
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).ok_or_else(wrong)
+}
+
 fn rfc3339(text: &str) -> Option<Millis> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
@@ -66,6 +84,14 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_a_number_and_a_unit() {
+        assert_eq!(["90s", "5m", "12h", "30d"].map(age), [90, 300, 43_200, 2_592_000].map(Ok));
+        for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999d", "\u{e9}"] {
+            assert!(age(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn what_is_printed_is_read_again() {

@@ -7,6 +7,7 @@
 #![allow(rustdoc::invalid_html_tags, reason = "clap prints these comments as they are")]
 
 pub mod args;
+pub mod audit;
 pub mod config;
 pub mod console;
 pub mod devnet;
@@ -53,6 +54,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),
         Command::Passport(command) => wait_for(passport::run(console, global, command)),
         Command::Verify(args) => verify::run(console, global.trust.as_deref(), &args),
+        Command::Audit(command) => audit::run(console, global.trust.as_deref(), command),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(command),
         Command::Health => wait_for(health::run(console, global)),

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{Answer, Verdict, Verification, broken, trusted, unfinished};
 use crate::failure::chain;
+use crate::instant;
 
 /// What must be true of the unit besides, for `consign verify` to end well.
 #[derive(Args, Clone, Debug, Default)]
@@ -24,7 +25,7 @@ pub struct Asked {
     #[arg(long, value_name = "FLAG", value_delimiter = ',', value_parser = flags())]
     pub not_flag: Vec<Flag>,
     /// The oldest that the passport may be: 90s, 5m, 12h, 30d
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = instant::age)]
     pub max_age: Option<u64>,
 }
 
@@ -53,21 +54,6 @@ pub struct Unmet {
 fn flags() -> impl TypedValueParser<Value = Flag> {
     let names = Flag::ALL.iter().map(|flag| flag.as_str());
     PossibleValuesParser::new(names).map(|name| name.parse().expect("only names of flags pass"))
-}
-
-/// Seconds of `90s`, `5m`, `12h` or `30d`.
-fn age(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no age; say 90s, 5m, 12h or 30d");
-    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
-    count.checked_mul(seconds).ok_or_else(wrong)
 }
 
 /// Verifies the passport in `bytes`, `now` by this machine's clock.
@@ -222,14 +208,6 @@ fn in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_are_a_number_and_a_unit() {
-        assert_eq!(["90s", "5m", "12h", "30d"].map(age), [90, 300, 43_200, 2_592_000].map(Ok));
-        for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999d", "\u{e9}"] {
-            assert!(age(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn lengths_of_time_read_well() {

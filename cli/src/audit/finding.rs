@@ -1,0 +1,139 @@
+//! What an audit finds: a code, a sentence, and how bad it is.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// A source does not answer.
+    Unreachable,
+    /// A source has no checkpoint.
+    NoCheckpoint,
+    /// A checkpoint that is none, or carries a signature that does not hold.
+    BadCheckpoint,
+    /// A checkpoint without a quorum of those whom the trust file names.
+    NoQuorum,
+    /// A line under a checkpoint by nobody whom the trust file names.
+    UnknownSigner,
+    /// A file that must be there is not.
+    MissingFile,
+    /// A file that is not what its name says.
+    BadFile,
+    /// A hash in a tile that is not the one of what lies below.
+    WrongHash,
+    /// Entries that lead to another root than the checkpoint's.
+    WrongRoot,
+    /// A leaf that does not follow from those before: a signature, a record, a root of the unit map.
+    WrongLeaf,
+    /// An event that breaks a custody rule, and a quorum let it pass.
+    RuleBroken,
+    /// A source that shows less than it showed before.
+    RolledBack,
+    /// Two histories of one log, both cosigned.
+    Fork,
+}
+
+impl Code {
+    /// What an audit that finds it exits with.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Unreachable => Exit::Operational,
+            Self::BadCheckpoint | Self::BadFile | Self::WrongHash | Self::WrongRoot => {
+                Exit::Integrity
+            }
+            Self::NoQuorum | Self::UnknownSigner => Exit::Trust,
+            Self::NoCheckpoint | Self::MissingFile => Exit::Incomplete,
+            Self::WrongLeaf | Self::RuleBroken | Self::RolledBack | Self::Fork => {
+                Exit::Misbehaviour
+            }
+        }
+    }
+
+    /// What to do about it.
+    const fn help(self) -> &'static str {
+        match self {
+            Self::Unreachable => "check the source's address; the other sources were still audited",
+            Self::NoCheckpoint => "a mirror needs the file `checkpoint` beside `tile/`",
+            Self::BadCheckpoint => "fetch the checkpoint again; keep this one",
+            Self::NoQuorum => {
+                "check that the trust file is the network's, and no older than its validators"
+            }
+            Self::UnknownSigner => {
+                "add the witness to the trust file, or fetch the checkpoint again"
+            }
+            Self::MissingFile => "fetch the file, and audit again",
+            Self::BadFile | Self::WrongHash | Self::WrongRoot => {
+                "fetch the file again; where it stays so, the source alters what it serves: keep it"
+            }
+            Self::WrongLeaf | Self::RuleBroken => {
+                "keep the mirror and its checkpoint: every validator that cosigned it answers for this"
+            }
+            Self::RolledBack => "ask the source's operator; keep both checkpoints",
+            Self::Fork => "keep the evidence, and show it to the members",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Stable.
+    pub code: Code,
+    /// Where it was seen.
+    pub source: String,
+    /// The leaf, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<u64>,
+    /// One sentence, lower case, with the values.
+    pub detail: String,
+    /// Who is named by the evidence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<String>,
+    /// File that proves it to others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<PathBuf>,
+}
+
+impl Finding {
+    /// A finding about a source as a whole.
+    pub fn new(code: Code, source: &str, detail: impl Into<String>) -> Self {
+        let (source, detail) = (source.to_owned(), detail.into());
+        Self { code, source, leaf: None, detail, named: Vec::new(), evidence: None }
+    }
+
+    /// A finding about a leaf.
+    pub fn at(self, leaf: u64) -> Self {
+        Self { leaf: Some(leaf), ..self }
+    }
+
+    /// What to do about it.
+    pub const fn help(&self) -> &'static str {
+        self.code.help()
+    }
+}
+
+/// How an audit with these findings ends: the worst of them decides.
+///
+/// # Errors
+/// When there is a finding.
+pub fn outcome(findings: &[Finding]) -> Result<(), Failure> {
+    // In this order: a proof of misbehaviour outweighs a broken file, that one a missing one.
+    const WORST_FIRST: [Exit; 5] =
+        [Exit::Misbehaviour, Exit::Integrity, Exit::Trust, Exit::Incomplete, Exit::Operational];
+    let worst = WORST_FIRST
+        .into_iter()
+        .find_map(|exit| findings.iter().find(|finding| finding.code.exit() == exit));
+    let Some(worst) = worst else { return Ok(()) };
+    let code = serde_json::to_value(worst.code).unwrap_or_default();
+    let message = match findings.len() {
+        1 => worst.detail.clone(),
+        count => format!("{} ({count} findings in all)", worst.detail),
+    };
+    Err(Failure::new(worst.code.exit(), code.as_str().unwrap_or("finding"), message, worst.help()))
+}

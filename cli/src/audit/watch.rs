@@ -1,0 +1,188 @@
+//! `consign audit run`: once, or again and again, with figures for Prometheus and messages for people.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use serde_json::json;
+
+use super::finding::{self, Finding};
+use super::report::Audit;
+use super::round::{self, Step};
+use super::source::agent;
+use super::state::State;
+use crate::console::Console;
+use crate::failure::{Failure, chain};
+use crate::instant;
+
+/// Audits once.
+///
+/// # Errors
+/// What was found.
+pub fn once(console: &Console, state: &State, webhook: Option<&str>) -> Result<(), Failure> {
+    let audit = audited(console, state)?;
+    super::say(console, state, &audit)?;
+    tell(console, webhook, &audit, &mut BTreeSet::new());
+    finding::outcome(&audit.findings)
+}
+
+/// Audits again and again, until the process is ended.
+///
+/// # Errors
+/// When the auditor's own folder fails, or the address for metrics cannot be had.
+pub fn every(
+    console: &Console,
+    state: &State,
+    seconds: u64,
+    metrics: Option<SocketAddr>,
+    webhook: Option<&str>,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|e| Failure::operational("runtime", e, "the system has no thread to give"))?;
+    let figures = Arc::new(Mutex::new(Figures::default()));
+    if let Some(address) = metrics {
+        serve(&runtime, console, address, &figures)?;
+    }
+    let mut told = BTreeSet::new();
+    runtime.block_on(async {
+        let mut rounds = tokio::time::interval(Duration::from_secs(seconds.max(1)));
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = rounds.tick() => {}
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+            }
+            // The round blocks this thread and no other: metrics are served by theirs.
+            let audit = tokio::task::block_in_place(|| audited(console, state))?;
+            super::say(console, state, &audit)?;
+            tell(console, webhook, &audit, &mut told);
+            figures.lock().unwrap_or_else(PoisonError::into_inner).take(&audit);
+        }
+    })
+}
+
+fn audited(console: &Console, state: &State) -> Result<Audit, Failure> {
+    let bar = console.bar(1);
+    let audit = round::audit(state, &mut |step, done, total| {
+        bar.set_message(match step {
+            Step::Fetching => "fetching and hashing",
+            Step::Checking => "checking signatures and rules",
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    audit
+}
+
+/// Posts each finding once. Whether it arrives changes nothing: the report is on disk.
+fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut BTreeSet<String>) {
+    let Some(url) = webhook else { return };
+    for finding in &audit.findings {
+        let text = serde_json::to_string(finding).unwrap_or_default();
+        if !told.insert(text) {
+            continue;
+        }
+        let body = cloud_event(audit, finding).to_string();
+        let sent = agent()
+            .post(url)
+            .header("content-type", "application/cloudevents+json")
+            .send(body)
+            .map_err(|e| chain(&e))
+            .and_then(|answer| match answer.status() {
+                status if status.is_success() => Ok(()),
+                status => Err(format!("answers with status {status}")),
+            });
+        if let Err(why) = sent {
+            console.note(format!("webhook {url}: {why}"));
+        }
+    }
+}
+
+fn cloud_event(audit: &Audit, finding: &Finding) -> serde_json::Value {
+    let data = json!(finding);
+    let id = consign_types::digest::Digest::of(&[data.to_string().as_bytes()]).to_string();
+    json!({
+        "specversion": "1.0",
+        "type": "audit.misbehaviour_found",
+        "source": format!("consign-audit/{}", audit.origin),
+        "subject": finding.source,
+        "id": id,
+        "time": instant::now().to_string(),
+        "datacontenttype": "application/json",
+        "data": data,
+    })
+}
+
+/// What is counted.
+#[derive(Debug, Default)]
+struct Figures {
+    last_success_s: u64,
+    sizes: Vec<(String, u64)>,
+    misbehaviour: u64,
+    seen: BTreeSet<String>,
+}
+
+impl Figures {
+    fn take(&mut self, audit: &Audit) {
+        if audit.findings.is_empty() {
+            self.last_success_s = instant::now().seconds();
+        }
+        self.sizes = audit.covered.iter().map(|c| (c.source.clone(), c.size)).collect();
+        for finding in &audit.findings {
+            let misbehaves = finding.code.exit() == crate::failure::Exit::Misbehaviour;
+            if misbehaves && self.seen.insert(serde_json::to_string(finding).unwrap_or_default()) {
+                self.misbehaviour += 1;
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "# HELP consign_audit_last_success_timestamp_seconds When an audit last found nothing.\n\
+             # TYPE consign_audit_last_success_timestamp_seconds gauge\n\
+             consign_audit_last_success_timestamp_seconds {}\n\
+             # HELP consign_audit_log_size Leaves under each source's checkpoint.\n\
+             # TYPE consign_audit_log_size gauge\n",
+            self.last_success_s
+        );
+        for (source, size) in &self.sizes {
+            let source = source.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(text, "consign_audit_log_size{{source=\"{source}\"}} {size}");
+        }
+        let _ = write!(
+            text,
+            "# HELP consign_audit_misbehaviour_total Proofs of misbehaviour that were found.\n\
+             # TYPE consign_audit_misbehaviour_total counter\n\
+             consign_audit_misbehaviour_total {}\n",
+            self.misbehaviour
+        );
+        text
+    }
+}
+
+fn serve(
+    runtime: &tokio::runtime::Runtime,
+    console: &Console,
+    address: SocketAddr,
+    figures: &Arc<Mutex<Figures>>,
+) -> Result<(), Failure> {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(|e| {
+        let message = format!("cannot listen on {address}: {e}");
+        Failure::operational("listen", message, "choose a free address: --metrics 127.0.0.1:9477")
+    })?;
+    let figures = Arc::clone(figures);
+    let text = move || {
+        let text = figures.lock().unwrap_or_else(PoisonError::into_inner).text();
+        async move { ([("content-type", "text/plain; version=0.0.4")], text) }
+    };
+    let app = Router::new().route("/metrics", get(text));
+    console.note(format!("metrics at http://{address}/metrics"));
+    runtime.spawn(async move { axum::serve(listener, app).await });
+    Ok(())
+}

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod device;
 pub mod files;
+pub mod forge;
 pub mod http;
 mod idle;
 mod stranger;

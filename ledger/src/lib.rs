@@ -6,7 +6,7 @@
 //!
 //! `apply` executes blocks, `rules` holds the table of custody rules, `door` checks events before they
 //! are in a block, `map` is the authenticated map, `log` the append-only tree, `passport`
-//! the history of one unit as a file that proves itself.
+//! the history of one unit as a file that proves itself, `evidence` a file that names who misbehaved.
 
 extern crate alloc;
 
@@ -14,6 +14,7 @@ pub mod apply;
 pub mod door;
 pub mod entry;
 pub mod errors;
+pub mod evidence;
 pub mod log;
 pub mod map;
 pub mod passport;

@@ -13,13 +13,13 @@ use arc_malachitebft_core_types::{CertificateError, DoubleProposal, DoubleVote, 
 use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Round, Statement};
 use consign_types::codec::Canonical as _;
+use consign_types::double_vote;
 use consign_types::key::Signature;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 
 use crate::bodies::Bodies;
 use crate::context::{Address, Ctx};
 use crate::entry::Entry;
-use crate::evidence::Evidence;
 use crate::instance::Env;
 use crate::message::{Message, Proposal};
 use crate::outbox::Outbox;
@@ -297,7 +297,8 @@ impl Desk {
         other: (Statement, Signature),
     ) {
         let Some(key) = self.set.get(validator).map(|v| v.consensus_key) else { return };
-        let evidence = Evidence::new((self.height, round), (validator, key), one, other);
+        let evidence =
+            double_vote::DoubleVote::new((self.height, round), (validator, key), one, other);
         if self.reported.insert((validator, round, evidence.first.0, evidence.second.0)) {
             outbox.report(evidence);
         }

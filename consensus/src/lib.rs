@@ -21,7 +21,6 @@ mod convert;
 mod desk;
 mod engine;
 mod entry;
-pub mod evidence;
 mod guard;
 mod instance;
 pub mod message;
@@ -33,8 +32,8 @@ mod turn;
 mod verify;
 pub mod wal;
 
+pub use consign_types::double_vote::DoubleVote;
 pub use engine::Engine;
-pub use evidence::Evidence;
 pub use message::Message;
 pub use seam::{
     Config, Effect, Input, Reason, Signing, Status, Step, Timeouts, Timer, TimerKind, Verdict,

@@ -7,9 +7,9 @@
 use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Round};
 use consign_types::digest::BlockId;
+use consign_types::double_vote::DoubleVote;
 use consign_types::validator::ValidatorIndex;
 
-use crate::evidence::Evidence;
 use crate::message::{Message, VoteKind};
 use crate::seam::{Effect, Reason, Timer};
 use crate::sign_state::Slot;
@@ -25,7 +25,7 @@ pub struct Outbox {
     messages: Vec<Message>,
     requests: Vec<Effect>,
     commit: Option<(BlockId, Certificate)>,
-    reports: Vec<Evidence>,
+    reports: Vec<DoubleVote>,
     halt: Option<Reason>,
 }
 
@@ -74,7 +74,7 @@ impl Outbox {
         self.commit = Some((block, certificate));
     }
 
-    pub fn report(&mut self, evidence: Evidence) {
+    pub fn report(&mut self, evidence: DoubleVote) {
         self.reports.push(evidence);
     }
 

@@ -9,10 +9,10 @@ use core::fmt;
 use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Domain, Round};
 use consign_types::digest::BlockId;
+use consign_types::double_vote::DoubleVote;
 use consign_types::key::SecretKey;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 
-use crate::evidence::Evidence;
 use crate::message::Message;
 use crate::{sign_state, wal};
 
@@ -241,7 +241,7 @@ pub enum Effect {
         certificate: Certificate,
     },
     /// One validator signed two conflicting messages. At least once: a replayed log reports again.
-    Report(Evidence),
+    Report(DoubleVote),
     /// A safety doubt ended signing, for good: a restart does not undo it.
     Halt(Reason),
 }

@@ -6,7 +6,8 @@
 //!
 //! `apply` executes blocks, `rules` holds the table of custody rules, `door` checks events before they
 //! are in a block, `map` is the authenticated map, `log` the append-only tree, `passport`
-//! the history of one unit as a file that proves itself, `replay` runs a whole log again.
+//! the history of one unit as a file that proves itself, `evidence` a file that names who misbehaved,
+//! `replay` runs a whole log again.
 
 extern crate alloc;
 
@@ -14,6 +15,7 @@ pub mod apply;
 pub mod door;
 pub mod entry;
 pub mod errors;
+pub mod evidence;
 pub mod log;
 pub mod map;
 pub mod passport;

@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod checkpoint;
 pub mod codec;
 pub mod digest;
+pub mod double_vote;
 pub mod event;
 pub mod genesis;
 pub mod key;

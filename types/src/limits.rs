@@ -86,6 +86,15 @@ pub const PASSPORT_SIGNERS_MAX: usize = 1_024;
 /// Changes of the validator set in a passport.
 pub const PASSPORT_SETS_MAX: usize = 256;
 
+/// Bytes of an evidence file: one fits into the event that reports it.
+pub const EVIDENCE_BYTES_MAX: usize = 47 * 1024;
+
+/// Events that a device signed between the two offers of one evidence file.
+pub const EVIDENCE_BETWEEN_MAX: usize = 128;
+
+/// How much later a smaller size must be cosigned than a larger one to be evidence, seconds.
+pub const ROLLBACK_MARGIN_S: u64 = 3_600;
+
 /// Bytes of a JSON-RPC request body.
 pub const RPC_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -106,6 +115,9 @@ const _: () = {
     assert!(EVENT_BYTES_MAX_NESTED <= BLOCK_BYTES_MAX);
     assert!(BLOCK_EVENTS_MAX <= POOL_EVENTS_MAX);
     assert!(BLOCK_BYTES_MAX <= POOL_BYTES_MAX);
+    // Evidence fits the event that reports it, and two full events fit evidence.
+    assert!(EVIDENCE_BYTES_MAX + 1024 <= EVENT_BYTES_MAX_NESTED);
+    assert!(2 * EVENT_BYTES_MAX + 12 * 1024 <= EVIDENCE_BYTES_MAX);
     // Every event that the log can hold fits a passport.
     assert!(EVENT_BYTES_MAX_NESTED < PASSPORT_BYTES_MAX);
     // The widest event (an aggregate: children, parent, those around it, the device) fits a block.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use consign_consensus::{Effect, Evidence, Message, Reason};
+use consign_consensus::{DoubleVote, Effect, Message, Reason};
 use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Round, Statement};
 use consign_types::codec::Canonical as _;
@@ -36,7 +36,7 @@ pub enum Violation {
 pub struct Judge {
     pub violations: Vec<Violation>,
     pub byzantine: BTreeSet<NodeId>,
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<DoubleVote>,
     /// How often each kind of effect came, honest nodes or not.
     pub seen: BTreeMap<&'static str, u64>,
     committed: BTreeMap<Height, BlockId>,
@@ -121,9 +121,9 @@ impl Judge {
         }
     }
 
-    pub fn reports(&mut self, world: &World, node: NodeId, evidence: Evidence) {
+    pub fn reports(&mut self, world: &World, node: NodeId, evidence: DoubleVote) {
         let named = world.node(evidence.height, evidence.validator);
-        let again = Evidence::from_bytes(&evidence.to_bytes());
+        let again = DoubleVote::from_bytes(&evidence.to_bytes());
         let holds = evidence.verify(&world.domain).is_ok()
             && again.as_ref() == Ok(&evidence)
             && named.is_some_and(|named| self.byzantine.contains(&named))

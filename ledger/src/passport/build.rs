@@ -166,7 +166,7 @@ pub fn build<S: Source>(
 }
 
 /// The note with the newest cosignature of each validator, in their order, and nothing else.
-fn cosigned(
+pub fn cosigned(
     note: &Note,
     checkpoint: &Checkpoint,
     set: &ValidatorSet,

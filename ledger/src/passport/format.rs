@@ -29,7 +29,7 @@ use crate::unit::{COUNTERS, Counters, UnitState};
 
 const TAG: &str = "consign/passport/v1";
 /// Levels of the largest log.
-const PATH_MAX: usize = 63;
+pub(crate) const PATH_MAX: usize = 63;
 /// Bits of a map key.
 const SIBLINGS_MAX: usize = 256;
 /// Entries: the unit, what is around it, and signers.
@@ -46,8 +46,7 @@ impl Canonical for Passport {
         write_hashes(&self.path, to);
         to.array(self.entries.len() as u64).sure();
         for entry in &self.entries {
-            to.array(3).sure().str(&entry.key.to_string()).sure().bytes(&entry.value).sure();
-            write_hashes(entry.proof.siblings(), to);
+            write_entry(entry, to);
         }
         let words = Words::of(&self.network, &self.unit, &self.entries);
         to.array(self.entered.len() as u64).sure();
@@ -56,11 +55,7 @@ impl Canonical for Passport {
         }
         to.array(self.sets.len() as u64).sure();
         for link in &self.sets {
-            to.array(5).sure();
-            link.record.write(to);
-            to.u64(link.size.0).sure().bytes(link.root.as_bytes()).sure();
-            link.certificate.write(to);
-            link.set.write(to);
+            write_link(link, to);
         }
     }
 
@@ -87,7 +82,12 @@ impl Canonical for Passport {
     }
 }
 
-fn read_entry(from: &mut Reader<'_>) -> Result<Proven, DecodeError> {
+pub(crate) fn write_entry(entry: &Proven, to: &mut Writer<'_>) {
+    to.array(3).sure().str(&entry.key.to_string()).sure().bytes(&entry.value).sure();
+    write_hashes(entry.proof.siblings(), to);
+}
+
+pub(crate) fn read_entry(from: &mut Reader<'_>) -> Result<Proven, DecodeError> {
     from.array_of(3)?;
     let (key, value) = (from.parse()?, from.bytes()?);
     if value.len() > UnitState::BYTES_MAX.max(SignerState::BYTES_MAX) {
@@ -97,7 +97,15 @@ fn read_entry(from: &mut Reader<'_>) -> Result<Proven, DecodeError> {
     Ok(Proven { key, value: value.to_vec(), proof })
 }
 
-fn read_link(from: &mut Reader<'_>) -> Result<SetLink, DecodeError> {
+pub(crate) fn write_link(link: &SetLink, to: &mut Writer<'_>) {
+    to.array(5).sure();
+    link.record.write(to);
+    to.u64(link.size.0).sure().bytes(link.root.as_bytes()).sure();
+    link.certificate.write(to);
+    link.set.write(to);
+}
+
+pub(crate) fn read_link(from: &mut Reader<'_>) -> Result<SetLink, DecodeError> {
     from.array_of(5)?;
     Ok(SetLink {
         record: BlockRecord::read(from)?,
@@ -151,12 +159,12 @@ impl Entered {
 }
 
 /// Hashes as one byte string: a header for each would cost two bytes of every 34.
-fn write_hashes(hashes: &[Digest], to: &mut Writer<'_>) {
+pub(crate) fn write_hashes(hashes: &[Digest], to: &mut Writer<'_>) {
     let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
     to.bytes(&bytes).sure();
 }
 
-fn read_hashes(max: usize, from: &mut Reader<'_>) -> Result<Vec<Digest>, DecodeError> {
+pub(crate) fn read_hashes(max: usize, from: &mut Reader<'_>) -> Result<Vec<Digest>, DecodeError> {
     let (hashes, rest) = from.bytes()?.as_chunks::<32>();
     if hashes.len() > max || !rest.is_empty() {
         return Err(from.error("hashes that are too many, or one that is not whole"));

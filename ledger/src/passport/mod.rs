@@ -9,14 +9,15 @@
 //! Nothing is taken from the file that does not hang on the cosigned root, and nothing stands in it that
 //! is not needed: two files that say the same are the same bytes, but for how many cosigned.
 //!
-//! `format` is the encoding, `verify` the checks, `replay` what an event does to the units around one
-//! another, `custody` who held the unit from when, `story` the same for people, `build` how a node makes
-//! the file.
+//! `format` is the encoding, `verify` the checks, `anchor` what they begin at, `replay` what an event does
+//! to the units around one another, `custody` who held the unit from when, `story` the same for people,
+//! `build` how a node makes the file.
 
+mod anchor;
 mod build;
 mod custody;
 mod flag;
-mod format;
+pub(crate) mod format;
 mod replay;
 mod story;
 mod verify;
@@ -36,6 +37,8 @@ use crate::entry::EntryKey;
 use crate::map::MapProof;
 use crate::unit::Counters;
 
+pub(crate) use anchor::{Anchor, follow_sets};
+pub(crate) use build::cosigned;
 pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};
 pub use flag::Flag;

@@ -7,22 +7,21 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use consign_types::block::{BlockRecord, Height, LeafIndex, TreeSize};
+use consign_types::block::{Height, LeafIndex};
 use consign_types::certificate::BadCertificate;
-use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven as Cosigned, cosigner_key};
+use consign_types::checkpoint::{NotProven, Proven as Cosigned};
 use consign_types::codec::{Canonical as _, DecodeError};
 use consign_types::digest::Digest;
 use consign_types::event::{Action, Event, NotVerified, SignedEvent, Subject};
 use consign_types::limits::{DEPTH_MAX, PASSPORT_EVENTS_MAX};
-use consign_types::merkle::{self, BadProof, InclusionProof};
-use consign_types::note::Note;
+use consign_types::merkle::BadProof;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
-use consign_types::validator::ValidatorSet;
 
 use super::Flag;
+use super::anchor::Anchor;
 use super::custody::{self, Custodian, Holding};
 use super::replay::{Change, touch};
 use super::{Entered, Passport, Proven};
@@ -266,10 +265,14 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
     if passport.network != trust.network {
         return Err(BadPassport::Network);
     }
-    let set = follow_sets(passport, trust)?;
-    let cosigned = check_checkpoint(passport, trust, set)?;
     let record = &passport.record;
-    check_record(passport, &cosigned.checkpoint, trust, set)?;
+    let cosigned = Anchor {
+        sets: &passport.sets,
+        checkpoint: &passport.checkpoint,
+        record,
+        path: &passport.path,
+    }
+    .check(trust)?;
     let entries = Entries::check(passport)?;
     let events = check_events(passport, &entries)?;
     let played = play(passport, &entries, events)?;
@@ -323,94 +326,6 @@ impl Verified {
         ];
         flags.into_iter().filter_map(|(flag, is)| is.then_some(flag)).collect()
     }
-}
-
-/// The set that must have cosigned: the trust file's, or the last of the changes since.
-fn follow_sets<'a>(
-    passport: &'a Passport,
-    trust: &'a Trust,
-) -> Result<&'a ValidatorSet, BadPassport> {
-    let (mut set, mut height) = (&trust.validators, trust.height);
-    for (at, link) in passport.sets.iter().enumerate() {
-        let bad = |why| Err(BadPassport::SetLink { at, why });
-        let record = &link.record;
-        if record.set != set.hash() {
-            return bad(BadSetLink::Set);
-        }
-        if record.epoch != trust.epoch {
-            return bad(BadSetLink::Epoch);
-        }
-        if record.height < height || (at > 0 && record.height == height) {
-            return bad(BadSetLink::Height);
-        }
-        let certificate = &link.certificate;
-        let block = record.block_id(link.size, link.root);
-        if certificate.block != block || certificate.height != record.height {
-            return bad(BadSetLink::Block);
-        }
-        if let Err(why) = certificate.verify(&trust.domain(), set) {
-            return bad(BadSetLink::Certificate(why));
-        }
-        if link.set.hash() != record.next_set {
-            return bad(BadSetLink::NextSet);
-        }
-        if record.next_set == record.set {
-            return bad(BadSetLink::Same);
-        }
-        (set, height) = (&link.set, record.height);
-    }
-    Ok(set)
-}
-
-fn check_checkpoint(
-    passport: &Passport,
-    trust: &Trust,
-    set: &ValidatorSet,
-) -> Result<Cosigned, BadPassport> {
-    let malformed = |why| BadPassport::Checkpoint(NotProven::Malformed(why));
-    let note: Note = passport.checkpoint.parse().map_err(malformed)?;
-    let cosigned =
-        checkpoint::verify(&note, &trust.origin, set).map_err(BadPassport::Checkpoint)?;
-    // One line for each validator that was found, in their order, and nothing beside them.
-    let mut lines = note.signatures().iter();
-    for index in &cosigned.validators {
-        let validator = set.get(*index).ok_or(BadPassport::CheckpointLines)?;
-        let key = cosigner_key(&trust.origin, &validator.party, validator.cosigner_key)
-            .map_err(malformed)?;
-        let line = lines.next().ok_or(BadPassport::CheckpointLines)?;
-        if line.name != key.name() || line.key_id != key.key_id() {
-            return Err(BadPassport::CheckpointLines);
-        }
-    }
-    if lines.next().is_some() {
-        return Err(BadPassport::CheckpointLines);
-    }
-    Ok(cosigned)
-}
-
-fn check_record(
-    passport: &Passport,
-    checkpoint: &Checkpoint,
-    trust: &Trust,
-    set: &ValidatorSet,
-) -> Result<(), BadPassport> {
-    let record = &passport.record;
-    let last_change = passport.sets.last().map(|link| link.record.height);
-    if record.set != set.hash() || last_change.is_some_and(|height| record.height <= height) {
-        return Err(BadPassport::RecordSet);
-    }
-    if record.epoch != trust.epoch {
-        return Err(BadPassport::RecordEpoch);
-    }
-    let TreeSize(size) = checkpoint.size;
-    let index = size.checked_sub(1).ok_or(BadPassport::RecordInclusion(BadProof::Range))?;
-    let proof = InclusionProof {
-        index: LeafIndex(index),
-        size: checkpoint.size,
-        path: passport.path.clone(),
-    };
-    let leaf = merkle::leaf_hash(&BlockRecord::to_bytes(record));
-    proof.verify(leaf, checkpoint.root).map_err(BadPassport::RecordInclusion)
 }
 
 /// Entries that were proven, decoded.

@@ -3,16 +3,16 @@
 //! It stands alone: with the network's [`Domain`] and the key, anyone checks it offline. An honest
 //! validator signs one statement of a kind at a height and round, so nothing names one.
 
-use consign_types::block::Height;
-use consign_types::certificate::{Domain, Round, Statement};
-use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
-use consign_types::digest::BlockId;
-use consign_types::key::{PublicKey, Signature};
-use consign_types::validator::ValidatorIndex;
+use crate::block::Height;
+use crate::certificate::{Domain, Round, Statement};
+use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
+use crate::digest::BlockId;
+use crate::key::{PublicKey, Signature};
+use crate::validator::ValidatorIndex;
 
 /// Two conflicting statements by one key. The two are ordered, so that one pair has one encoding.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Evidence {
+pub struct DoubleVote {
     /// The height of both.
     pub height: Height,
     /// The round of both.
@@ -27,19 +27,19 @@ pub struct Evidence {
     pub second: (Statement, Signature),
 }
 
-/// Why evidence proves nothing.
+/// Why such a pair proves nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BadEvidence {
+pub enum BadDoubleVote {
     /// The same statement twice, two of different kinds, or in the wrong order.
     #[error("the two statements do not conflict, or are not in order")]
     NoConflict,
     /// A signature that does not hold.
-    #[error("a signature of the evidence does not hold")]
+    #[error("a signature of the two does not hold")]
     Signature,
 }
 
-impl Evidence {
-    /// Evidence of the two statements, put in order.
+impl DoubleVote {
+    /// The two statements, put in order.
     pub fn new(
         (height, round): (Height, Round),
         (validator, key): (ValidatorIndex, PublicKey),
@@ -54,7 +54,7 @@ impl Evidence {
     ///
     /// # Errors
     /// When they do not conflict or a signature does not hold.
-    pub fn verify(&self, domain: &Domain) -> Result<(), BadEvidence> {
+    pub fn verify(&self, domain: &Domain) -> Result<(), BadDoubleVote> {
         let same_kind = matches!(
             (self.first.0, self.second.0),
             (Statement::Prevote(_), Statement::Prevote(_))
@@ -62,18 +62,18 @@ impl Evidence {
                 | (Statement::Proposal(..), Statement::Proposal(..))
         );
         if !same_kind || self.first.0 >= self.second.0 {
-            return Err(BadEvidence::NoConflict);
+            return Err(BadDoubleVote::NoConflict);
         }
         for (statement, signature) in [&self.first, &self.second] {
             let bytes = domain.sign_bytes(self.height, self.round, statement);
-            self.key.verify(&bytes, signature).map_err(|_| BadEvidence::Signature)?;
+            self.key.verify(&bytes, signature).map_err(|_| BadDoubleVote::Signature)?;
         }
         Ok(())
     }
 }
 
-impl Canonical for Evidence {
-    const WHAT: &'static str = "consensus evidence";
+impl Canonical for DoubleVote {
+    const WHAT: &'static str = "double vote";
     const BYTES_MAX: usize = 384;
 
     fn write(&self, to: &mut Writer<'_>) {
@@ -132,20 +132,20 @@ fn read_signed(from: &mut Reader<'_>) -> Result<(Statement, Signature), DecodeEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_types::block::Epoch;
-    use consign_types::digest::{Digest, NetworkId};
-    use consign_types::key::SecretKey;
+    use crate::block::Epoch;
+    use crate::digest::{Digest, NetworkId};
+    use crate::key::SecretKey;
 
     const DOMAIN: Domain = Domain { network: NetworkId(Digest([1; 32])), epoch: Epoch(0) };
     const ONE: BlockId = BlockId(Digest([1; 32]));
     const OTHER: BlockId = BlockId(Digest([2; 32]));
 
-    fn evidence(one: Statement, other: Statement) -> Evidence {
+    fn evidence(one: Statement, other: Statement) -> DoubleVote {
         let key = SecretKey::from_seed([3; 32]);
         let (height, round) = (Height(4), Round(0));
         let sign = |s: Statement| (s, key.sign(&DOMAIN.sign_bytes(height, round, &s)));
         let who = (ValidatorIndex(2), key.public());
-        Evidence::new((height, round), who, sign(one), sign(other))
+        DoubleVote::new((height, round), who, sign(one), sign(other))
     }
 
     #[test]
@@ -157,14 +157,14 @@ mod tests {
             (precommit(Some(ONE)), precommit(Some(OTHER)), Ok(())),
             (proposal(ONE, None), proposal(OTHER, None), Ok(())),
             (proposal(ONE, None), proposal(ONE, Some(Round(0))), Ok(())),
-            (prevote(Some(ONE)), prevote(Some(ONE)), Err(BadEvidence::NoConflict)),
-            (prevote(Some(ONE)), precommit(None), Err(BadEvidence::NoConflict)),
+            (prevote(Some(ONE)), prevote(Some(ONE)), Err(BadDoubleVote::NoConflict)),
+            (prevote(Some(ONE)), precommit(None), Err(BadDoubleVote::NoConflict)),
         ];
         for (one, other, expected) in table {
             let found = evidence(one, other);
             assert_eq!(found, evidence(other, one), "one pair, one value");
             assert_eq!(found.verify(&DOMAIN), expected, "{one:?} {other:?}");
-            assert_eq!(Evidence::from_bytes(&found.to_bytes()), Ok(found));
+            assert_eq!(DoubleVote::from_bytes(&found.to_bytes()), Ok(found));
         }
     }
 
@@ -172,8 +172,8 @@ mod tests {
     fn evidence_of_another_network_or_with_a_broken_signature_proves_nothing() {
         let mut found = evidence(Statement::Prevote(Some(ONE)), Statement::Prevote(None));
         let elsewhere = Domain { epoch: Epoch(1), ..DOMAIN };
-        assert_eq!(found.verify(&elsewhere), Err(BadEvidence::Signature));
+        assert_eq!(found.verify(&elsewhere), Err(BadDoubleVote::Signature));
         found.second.1.0[0] ^= 1;
-        assert_eq!(found.verify(&DOMAIN), Err(BadEvidence::Signature));
+        assert_eq!(found.verify(&DOMAIN), Err(BadDoubleVote::Signature));
     }
 }

@@ -6,11 +6,14 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use consign_ledger::log::{Mirror, TilePath, root_at};
-use consign_types::block::TreeSize;
+use consign_ledger::evidence::{self, Believed, Evidence, Seen};
+use consign_ledger::log::{Mirror, TileHashes as _, TilePath, inclusion_proof, root_at};
+use consign_types::block::{LeafIndex, TreeSize};
 use consign_types::codec::Canonical as _;
+use consign_types::digest::LeafHash;
+use consign_types::note::Note;
 
-use super::compare::root_of;
+use super::compare::{compare, root_of};
 use super::entries::{self, WIDTH};
 use super::finding::{Code, Finding};
 use super::judge::{Judged, in_words, judge};
@@ -105,7 +108,16 @@ fn ask(state: &State, at: usize, source: &Source) -> Result<Result<Judged, Vec<F
         let stem = format!("evidence/rolled-back-{at}-{}-{}", seen.size, now.size);
         state.keep(&format!("{stem}.before.checkpoint"), seen_text.as_bytes())?;
         state.keep(&format!("{stem}.after.checkpoint"), judged.text.as_bytes())?;
-        return Ok(Err(vec![Finding::new(Code::RolledBack, &name, detail)]));
+        let finding = Finding::new(Code::RolledBack, &name, detail);
+        let notes = (seen_text.parse(), judged.text.parse());
+        // An old checkpoint that is shown again is the source's doing; nobody signed anything new.
+        let proof = match notes {
+            (Ok(before), Ok(after)) => {
+                evidence::two_checkpoints((&state.trust).into(), &[], &before, &after)
+            }
+            _ => None,
+        };
+        return Ok(Err(vec![proven(state, finding, proof)?]));
     }
     Ok(Ok(judged))
 }
@@ -193,7 +205,45 @@ fn held_to_mirror(
     fork(state, &state.sources[at], found).map(Some)
 }
 
-/// Two cosigned histories of one log: both checkpoints are kept.
+/// Keeps what proves a finding, where something does, and names whom it names.
+fn proven(state: &State, finding: Finding, proof: Option<Evidence>) -> Result<Finding, Failure> {
+    let Some(proof) = proof else { return Ok(finding) };
+    let accused = evidence::verify(&proof, (&state.trust).into());
+    let named = accused.unwrap_or_default().iter().map(ToString::to_string).collect();
+    let name = format!("evidence/{}-{}.evidence", proof.case.kind(), &proof.id().to_string()[..12]);
+    state.keep(&name, &proof.to_bytes())?;
+    Ok(Finding { named, evidence: Some(state.path(&name)), ..finding })
+}
+
+/// Proof of a fork: the first leaf that differs, under both checkpoints.
+fn growth(state: &State, source: &Source, found: &Judged) -> Result<Option<Evidence>, Failure> {
+    let mirror = state.mirror();
+    let (Some(own), theirs) = (mirror.checkpoint()?, &found.text) else { return Ok(None) };
+    let (Ok(own), Ok(theirs)) = (own.parse::<Note>(), theirs.parse::<Note>()) else {
+        return Ok(None);
+    };
+    let believed = Believed::from(&state.trust);
+    if let Some(same_size) = evidence::two_checkpoints(believed, &[], &own, &theirs) {
+        return Ok(Some(same_size));
+    }
+    let copies = [(&mirror, &own), (source, &theirs)];
+    // Files that are missing prove nothing; the finding stands without them.
+    let Ok(compared) = compare([&mirror, source]) else { return Ok(None) };
+    let mut seen = Vec::new();
+    for ((copy, note), size) in copies.into_iter().zip(compared.sizes) {
+        let tiles = Mirror::new(TreeSize(size), |path: &TilePath| copy.file(path).ok().flatten());
+        let leaf = tiles.tile_hash(0, compared.same);
+        let proof = inclusion_proof(&tiles, LeafIndex(compared.same), TreeSize(size));
+        let (Some(leaf), Ok(proof)) = (leaf, proof) else { return Ok(None) };
+        seen.push((note, LeafHash(leaf), proof));
+    }
+    let seen: Vec<Seen<'_>> =
+        seen.iter().map(|(note, leaf, proof)| Seen { note, leaf: *leaf, proof }).collect();
+    let [one, other] = seen[..] else { return Ok(None) };
+    Ok(evidence::growth(believed, &[], one, other))
+}
+
+/// Two cosigned histories of one log: both checkpoints are kept, and who cosigned both is named.
 fn fork(state: &State, source: &Source, found: &Judged) -> Result<Finding, Failure> {
     let theirs = &found.proven.checkpoint;
     let own = state.mirror().checkpoint()?.unwrap_or_default();
@@ -205,7 +255,8 @@ fn fork(state: &State, source: &Source, found: &Judged) -> Result<Finding, Failu
          auditor saw cosigned",
         in_words(theirs)
     );
-    Ok(Finding::new(Code::Fork, &source.name(), detail))
+    let proof = growth(state, source, found)?;
+    proven(state, Finding::new(Code::Fork, &source.name(), detail), proof)
 }
 
 fn run_rules(

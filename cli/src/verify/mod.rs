@@ -4,10 +4,11 @@
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
 //! question's answer stands in for another's, and nothing is fetched from anywhere.
 //!
-//! Reads passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
+//! Reads evidence, which names who misbehaved; passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
 //! does not carry the device's key: the event's own signature was checked by the validators before they
 //! cosigned, and is not checked again. A passport carries the keys with their proofs, and is.
 
+mod evidence;
 mod passport;
 
 use std::fs;
@@ -33,7 +34,7 @@ use crate::instant;
 /// `consign verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The proof: a passport, or a .tlog-proof receipt
+    /// The proof: a passport, a .tlog-proof receipt, or evidence
     file: PathBuf,
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
@@ -100,6 +101,9 @@ pub struct Verification {
     /// What a passport tells besides.
     #[serde(flatten)]
     pub told: Option<Told>,
+    /// Whom evidence names, and what each did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accused: Vec<String>,
     /// What was asked and is not so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<Unmet>,
@@ -127,12 +131,14 @@ impl Report for Verification {
             lines.push(format!("{:<13}{}", "Holder", told.holder));
             lines.push(format!("{:<13}{flags}", "Flags"));
         }
+        lines.extend(self.accused.iter().map(|accused| format!("{:<13}{accused}", "Named")));
         lines.push(line("Integrity", &self.integrity));
         lines.push(line("Trust", &self.trust));
         lines.push(line("Completeness", &self.completeness));
         lines.push(line("Time", &self.time));
         lines.extend(self.unmet.iter().map(|unmet| format!("{:<13}{}", "Not so", unmet.detail)));
         let said = match (self.verified, self.unmet.is_empty()) {
+            _ if !self.accused.is_empty() => "MISBEHAVIOUR PROVEN",
             (true, true) => "VERIFIED",
             (true, false) => "VERIFIED, BUT NOT AS ASKED",
             (false, _) => "NOT VERIFIED",
@@ -166,6 +172,11 @@ impl Verification {
                 &self.integrity,
                 "name the event with --event FILE",
             ),
+            (_, Verdict::Ok) if !self.accused.is_empty() => {
+                let help = "keep the file: whoever holds the network's trust file can check it";
+                let message = self.accused.join("; ");
+                Err(Failure::new(Exit::Misbehaviour, "misbehaviour", message, help))
+            }
             (_, Verdict::Ok) => match self.unmet.first() {
                 None => Ok(()),
                 Some(unmet) => {
@@ -222,6 +233,7 @@ fn verify_as_asked(
     let bytes = read(proof)?;
     // A receipt is text, and a passport begins with a byte that no text begins with.
     Ok(match bytes.first() {
+        _ if bytes.starts_with(evidence::BEGINNING) => evidence::verify(&bytes, trust.as_ref()),
         Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, instant::now()),
         _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
     })
@@ -345,7 +357,7 @@ fn claim(device_time: Option<Millis>) -> String {
 fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) -> Verification {
     let verified = integrity.verdict == Verdict::Ok && trust.verdict == Verdict::Ok;
     let completeness = Answer::new(Verdict::Bounded, "one event; not a history");
-    let (told, unmet, needs_trust) = (None, Vec::new(), false);
+    let (told, accused, unmet, needs_trust) = (None, Vec::new(), Vec::new(), false);
     Verification {
         subject,
         integrity,
@@ -353,6 +365,7 @@ fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) ->
         completeness,
         time,
         told,
+        accused,
         unmet,
         needs_trust,
         verified,

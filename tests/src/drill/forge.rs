@@ -39,6 +39,11 @@ impl Forger {
         Self { origin: drill.devnet().genesis().origin().to_owned(), keys }
     }
 
+    /// The first `count` of those whose keys were stolen.
+    pub fn parties(&self, count: usize) -> Vec<PartyId> {
+        self.keys[..count].iter().map(|(party, ..)| party.clone()).collect()
+    }
+
     /// Writes a folder of tiles over `leaves`, with a checkpoint that the first `cosigners` sign.
     ///
     /// # Panics

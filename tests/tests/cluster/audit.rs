@@ -213,6 +213,17 @@ async fn a_source_that_goes_back_or_forks_is_found() {
     scene.forged("a", &other, 3);
     let found = round().findings;
     assert_eq!(codes(&found), [Code::Fork]);
+    // Whoever cosigned both is named by a file that anybody can check, and nobody else is.
+    let evidence = found[0].evidence.as_ref().expect("evidence");
+    let culprits = scene.forger.parties(3);
+    assert_eq!(found[0].named.len(), 3, "{:?}", found[0].named);
+    let [evidence, trust] = [evidence, &trust].map(|path| path.to_str().expect("text"));
+    let verified = consign(["verify", evidence, "--trust", trust]).await;
+    assert_eq!(verified.code, 6, "{}", verified.stdout);
+    for culprit in &culprits {
+        let named = found[0].named.iter().any(|named| named.starts_with(&format!("{culprit} ")));
+        assert!(named && verified.stdout.contains(&format!("Named        {culprit} ")));
+    }
     assert!(home.join(format!("evidence/fork-{}.a.checkpoint", other.len())).exists());
     // The mirror is what it was.
     assert_eq!(scene.findings(&home.join("mirror")), []);

@@ -1,0 +1,55 @@
+//! `consign verify` on evidence: who misbehaved, and by what signatures of its own.
+
+use consign_ledger::evidence::{self, BadEvidence, Believed, Evidence, Why};
+use consign_types::codec::Canonical as _;
+use consign_types::trust::Trust;
+
+use super::{Answer, Verdict, Verification, assembled, broken, unfinished};
+use crate::failure::chain;
+
+/// How every evidence file begins: an array of five items, the first of them the name of the format.
+pub const BEGINNING: &[u8] = b"\x85\x73consign/evidence/v1";
+
+/// Verifies the evidence in `bytes`.
+pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
+    let file = match Evidence::from_bytes(bytes) {
+        Ok(file) => file,
+        Err(error) => return broken("evidence", chain(&error)),
+    };
+    let subject = format!("evidence of {}, {}", file.case.kind(), file.id());
+    let Some(trust) = trust else {
+        let unchecked = unfinished(&subject, Verdict::NotEstablished, "not checked".to_owned());
+        let why = "no trust file says whose keys these are".to_owned();
+        let trust = Answer::new(Verdict::NotEstablished, why);
+        return Verification { trust, needs_trust: true, ..unchecked };
+    };
+    match evidence::verify(&file, Believed::from(trust)) {
+        Ok(accused) => {
+            let integrity =
+                Answer::new(Verdict::Ok, "both statements are signed, and contradict each other");
+            let believed =
+                Answer::new(Verdict::Ok, "the keys are those that the trust file leads to");
+            let all = Answer::new(
+                Verdict::Bounded,
+                "one deed; nothing is said of what else was done, or why",
+            );
+            let time =
+                Answer::new(Verdict::NotEstablished, "when it was done is the signers' own word");
+            Verification {
+                accused: accused.iter().map(ToString::to_string).collect(),
+                ..assembled(subject, integrity, believed, time).with_completeness(all)
+            }
+        }
+        Err(error) if untrusted(&error) => {
+            let unchecked = unfinished(&subject, Verdict::NotEstablished, "not checked".to_owned());
+            let trust = Answer::new(Verdict::NotEstablished, chain(&error));
+            Verification { trust, needs_trust: true, ..unchecked }
+        }
+        Err(error) => broken(&subject, chain(&error)),
+    }
+}
+
+/// Whether bytes are wrong, or only nobody trusted is in the file.
+const fn untrusted(error: &BadEvidence) -> bool {
+    matches!(error.why, Why::Network | Why::Origin | Why::SetLink(_))
+}

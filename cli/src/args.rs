@@ -105,6 +105,9 @@ pub enum Command {
     /// Check a whole log: hashes, signatures, rules, forks
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Take a log, or what concerns some units, away
+    #[command(subcommand)]
+    Export(audit::Export),
     /// Replay freight traffic as signed custody events
     #[command(subcommand)]
     Replay(replay::Command),

@@ -6,6 +6,8 @@
 
 mod compare;
 mod entries;
+mod export;
+mod fetch;
 mod finding;
 mod folder;
 mod judge;
@@ -30,6 +32,7 @@ use crate::instant;
 use crate::verify::read_trust;
 
 pub use compare::{Comparison, compare};
+pub use export::{Command as Export, run as export};
 pub use finding::{Code, Finding};
 pub use folder::audit as files;
 pub use report::{Audit, Covered};

@@ -14,7 +14,7 @@ use consign_types::digest::LeafHash;
 use consign_types::note::Note;
 
 use super::compare::{compare, root_of};
-use super::entries::{self, WIDTH};
+use super::fetch::{fetch, keep_partial};
 use super::finding::{Code, Finding};
 use super::judge::{Judged, in_words, judge};
 use super::report::{Audit, Covered};
@@ -131,34 +131,17 @@ fn extend(
 ) -> Result<Vec<Finding>, Failure> {
     let target = &found.proven.checkpoint;
     let from = state.mirrored()?.map_or(TreeSize(0), |checkpoint| checkpoint.size);
-    let mut scan = state.scan(from)?;
-    for index in from.0 / WIDTH..target.size.0.div_ceil(WIDTH) {
-        let leaves = match entries::bundle(source, index, target.size) {
-            Ok(Ok(leaves)) => leaves,
-            Ok(Err(finding)) => return Ok(vec![finding]),
-            Err(failure) => {
-                return Ok(vec![Finding::new(Code::Unreachable, &source.name(), failure.message)]);
-            }
-        };
-        let known = from.0.saturating_sub(index * WIDTH) as usize;
-        let mut full = Vec::new();
-        for leaf in leaves.iter().skip(known) {
-            scan.leaf(leaf, |path, hashes| full.push((path, hashes.to_vec())));
-        }
-        for (path, hashes) in full {
-            state.keep_tile(&path, &hashes)?;
-        }
-        let path = TilePath { level: None, index, width: leaves.len() as u16 };
-        state.keep_bundle(&path, &leaves)?;
-        progress(Step::Fetching, scan.size().0 - from.0, target.size.0 - from.0);
-    }
+    let scan = match fetch(source, target.size, state.scan(from)?, &state.path("mirror"), |done| {
+        progress(Step::Fetching, done - from.0, target.size.0 - from.0);
+    })? {
+        Ok(scan) => scan,
+        Err(finding) => return Ok(vec![finding]),
+    };
     let root = scan.frontier().root();
     if root != target.root {
         return Ok(vec![why_another_root(state, source, found, from)?]);
     }
-    for (path, hashes) in scan.partial() {
-        state.keep_tile(&path, hashes)?;
-    }
+    keep_partial(&scan, &state.path("mirror"))?;
     // Last: up to here the mirror is what it was before.
     state.keep("mirror/checkpoint", found.text.as_bytes())?;
     Ok(Vec::new())

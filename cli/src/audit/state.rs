@@ -4,10 +4,9 @@
 //! against. `mirror/` is a folder of tiles like any other.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use consign_ledger::log::{Mirror, TilePath, frontier_at, read_tile, tile_bytes};
+use consign_ledger::log::{Mirror, TilePath, frontier_at, read_tile};
 use consign_ledger::replay::Replay;
 use consign_types::block::TreeSize;
 use consign_types::checkpoint::Checkpoint;
@@ -19,6 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::entries::WIDTH;
+use super::fetch::write;
 use super::scan::Scan;
 use super::source::Source;
 use crate::failure::{Failure, chain};
@@ -179,24 +179,7 @@ impl State {
         Ok(Scan::resume(frontier, open))
     }
 
-    /// Keeps a tile of the mirror.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep_tile(&self, path: &TilePath, hashes: &[Digest]) -> Result<(), Failure> {
-        write(&self.path("mirror").join(path.to_string()), &tile_bytes(hashes))
-    }
-
-    /// Keeps a bundle of the mirror.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep_bundle(&self, path: &TilePath, leaves: &[Vec<u8>]) -> Result<(), Failure> {
-        let bytes = consign_ledger::log::entry_bundle(leaves);
-        write(&self.path("mirror").join(path.to_string()), &bytes)
-    }
-
-    /// Keeps any other file.
+    /// Keeps a file.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -209,18 +192,4 @@ impl State {
         // What cannot be read is made again from the mirror: nothing hangs on it but time.
         Replay::from_bytes(&fs::read(self.path("replay.cbor")).ok()?).ok()
     }
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |e| Failure::file("write", path, e);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let mut file = File::create(&new).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
 }

@@ -2,13 +2,14 @@
 //!
 //! *Integrity*: do the bytes hold together? *Trust*: did a quorum of validators that the trust file
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
-//! question's answer stands in for another's, and nothing is fetched from anywhere.
+//! question's answer stands in for another's, and nothing is fetched from anywhere, unless `--online` asks for it.
 //!
 //! Reads evidence, which names who misbehaved; passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
 //! does not carry the device's key: the event's own signature was checked by the validators before they
 //! cosigned, and is not checked again. A passport carries the keys with their proofs, and is.
 
 mod evidence;
+mod online;
 mod passport;
 
 use std::fs;
@@ -26,7 +27,9 @@ use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use serde::Serialize;
 
+use self::online::Online;
 use self::passport::{Asked, Told, Unmet};
+use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure, chain};
 use crate::instant;
@@ -39,6 +42,9 @@ pub struct VerifyArgs {
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
+    /// Ask every --node whether it can prove more of the unit than the passport does
+    #[arg(long)]
+    online: bool,
     /// What is asked of a passport besides.
     #[command(flatten)]
     asked: Asked,
@@ -104,6 +110,9 @@ pub struct Verification {
     /// Whom evidence names, and what each did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accused: Vec<String>,
+    /// What members that were asked can prove besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub online: Vec<Online>,
     /// What was asked and is not so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<Unmet>,
@@ -136,6 +145,7 @@ impl Report for Verification {
         lines.push(line("Trust", &self.trust));
         lines.push(line("Completeness", &self.completeness));
         lines.push(line("Time", &self.time));
+        lines.extend(self.online.iter().map(|o| format!("{:<13}{}: {}", "Online", o.node, o.says)));
         lines.extend(self.unmet.iter().map(|unmet| format!("{:<13}{}", "Not so", unmet.detail)));
         let said = match (self.verified, self.unmet.is_empty()) {
             _ if !self.accused.is_empty() => "MISBEHAVIOUR PROVEN",
@@ -198,8 +208,24 @@ impl Verification {
 ///
 /// # Errors
 /// When a file cannot be read, or the proof is not verified.
-pub fn run(console: &Console, trust: Option<&Path>, args: &VerifyArgs) -> Result<(), Failure> {
-    let verification = verify_as_asked(&args.file, args.event.as_deref(), trust, &args.asked)?;
+pub async fn run(console: &Console, global: &Global, args: &VerifyArgs) -> Result<(), Failure> {
+    let trust = global.trust.as_deref();
+    let mut verification = verify_as_asked(&args.file, args.event.as_deref(), trust, &args.asked)?;
+    if let (true, true, Some(trust)) = (args.online, verification.verified, trust) {
+        let bytes = fs::read(&args.file).map_err(|e| Failure::file("read", &args.file, e))?;
+        let trust = read_trust(trust)?;
+        let known = consign_ledger::passport::read(&bytes, &trust).map_err(|_| {
+            let message =
+                format!("{} is no passport: --online has no unit to ask for", args.file.display());
+            Failure::usage(
+                "no_passport",
+                message,
+                "fetch one: consign passport get UNIT --out FILE",
+            )
+        })?;
+        verification.online = online::ask(global, &trust, &known).await;
+        verification.unmet.extend(online::unmet(&verification.online));
+    }
     console.result(&verification)?;
     verification.outcome()
 }
@@ -357,7 +383,8 @@ fn claim(device_time: Option<Millis>) -> String {
 fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) -> Verification {
     let verified = integrity.verdict == Verdict::Ok && trust.verdict == Verdict::Ok;
     let completeness = Answer::new(Verdict::Bounded, "one event; not a history");
-    let (told, accused, unmet, needs_trust) = (None, Vec::new(), Vec::new(), false);
+    let (told, accused, online) = (None, Vec::new(), Vec::new());
+    let (unmet, needs_trust) = (Vec::new(), false);
     Verification {
         subject,
         integrity,
@@ -366,6 +393,7 @@ fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) ->
         time,
         told,
         accused,
+        online,
         unmet,
         needs_trust,
         verified,

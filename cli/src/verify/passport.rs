@@ -128,7 +128,8 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked, now: Millis) -> Verif
     .with_completeness(completeness)
 }
 
-fn holder(verified: &Verified) -> String {
+/// Who holds the unit, in words.
+pub fn holder(verified: &Verified) -> String {
     match verified.custody.last().map(|holding| &holding.custodian) {
         Some(Custodian::Held(party)) => party.to_string(),
         Some(Custodian::Contested { holder, claimant }) => {

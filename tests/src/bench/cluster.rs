@@ -110,6 +110,16 @@ impl Cluster {
         self.nodes.iter().map(|node| node.client.clone()).collect()
     }
 
+    /// The trust file of the network.
+    pub fn trust(&self) -> PathBuf {
+        self.devnet.layout().trust()
+    }
+
+    /// Where each node answers.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.home.url.clone()).collect()
+    }
+
     /// The process of each node, with its party.
     pub fn pids(&self) -> Vec<(String, u32)> {
         self.nodes.iter().map(|node| (node.home.party.to_string(), node.child.id())).collect()

@@ -5,6 +5,7 @@
 
 pub mod bound;
 pub mod cluster;
+pub mod evidence;
 pub mod feed;
 pub mod machine;
 pub mod metrics;
@@ -111,10 +112,28 @@ pub async fn run(plan: &Plan, say: &dyn Fn(&str)) -> Result<Report, Wrong> {
 
     let verify_bound_per_s = f64::midpoint(bounds[0], bounds[1]);
     let Bench { cluster, watch, workload, mut faults, events, .. } = bench;
+    let units = workload.units();
     drop((watch, workload));
     let agreed = cluster.agree().await?;
     say(&format!("all nodes agree at height {} and size {}", agreed.height, agreed.size));
     let version = agreed.version.clone();
+    let checks_per_core_s = verify_bound_per_s * cluster.pids().len() as f64 / machine.cores as f64;
+    let checked = evidence::check(
+        &plan.dir.join("audit"),
+        &cluster.trust(),
+        &cluster.urls(),
+        &cluster.clients()[0],
+        &units,
+        checks_per_core_s,
+    )
+    .await?;
+    say(&format!(
+        "an auditor checked {} events, {:.0} a second and core; a passport of {} events took {:.2} ms",
+        checked.audit_events,
+        checked.audit_events_per_core_s,
+        checked.passport_events,
+        checked.passport_verify_ms
+    ));
     let (bytes_per_event, verified) = at_rest(cluster, plan, events.sent, say).await?;
     if verified.iter().flatten().any(|passed| !passed) {
         faults.push("the stored data of a node does not verify".to_owned());
@@ -150,6 +169,7 @@ pub async fn run(plan: &Plan, say: &dyn Fn(&str)) -> Result<Report, Wrong> {
         at_full,
         at_half,
         at_100,
+        checked,
         ledger: Ledger {
             blocks: agreed.height,
             size: agreed.size,

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Wrong;
+use super::evidence::Checked;
 use super::machine::Machine;
 use super::phase::Seen;
 
@@ -56,6 +57,8 @@ pub struct Report {
     pub at_half: Seen,
     /// The window of `p50_ms_at_100`.
     pub at_100: Seen,
+    /// How fast an outsider checks it.
+    pub checked: Checked,
     /// What the ledger came to.
     pub ledger: Ledger,
     /// What was not as it must be; nothing in a valid run.
@@ -141,6 +144,14 @@ impl Report {
         row("rss_mib", format!("{:.0}", self.rss_mib), "of the largest node");
         row("fsync_p50_ms", format!("{:.3}", self.fsync_p50_ms), "under load");
         row("fsync_quiet_p50_ms", format!("{:.3}", self.fsync_quiet_p50_ms), "before the start");
+        let checked = &self.checked;
+        let per_core = checked.audit_events_per_core_s;
+        row("audit_per_core_s", format!("{per_core:.0}"), "events an auditor checks; aim 15000");
+        row("checks_per_core_s", format!("{:.0}", checked.checks_per_core_s), "signatures alone");
+        row("audit_rss_mib", format!("{:.0}", checked.audit_rss_mib), "added by the audit");
+        row("passport_ms", format!("{:.2}", checked.passport_verify_ms), "to check one; aim 2");
+        row("passport_events", checked.passport_events.to_string(), "in it");
+        row("passport_bytes", checked.passport_bytes.to_string(), "of it");
         text.push('\n');
         let _ = writeln!(
             text,

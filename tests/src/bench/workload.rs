@@ -142,6 +142,11 @@ impl Workload {
         })
     }
 
+    /// The units that pass round.
+    pub fn units(&self) -> Vec<UnitId> {
+        self.units.iter().map(|unit| unit.id.clone()).collect()
+    }
+
     /// The enrolment of every device, signed by its party; the parties in turn.
     pub fn enrolments(&self) -> Vec<Ready> {
         let kinds = KindSet::of(&[Kind::Register, Kind::Offer, Kind::Accept]);

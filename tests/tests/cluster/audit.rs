@@ -256,3 +256,41 @@ async fn copies_are_compared_and_findings_have_exit_codes() {
     let untrusting = consign(["audit", "files", honest]).await;
     assert_eq!(untrusting.code, 4, "{}", untrusting.stderr);
 }
+
+/// What is taken away is the log that it was, and every line of the CSV is one of its leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_exported_as_tiles_and_as_lines() {
+    let scene = Scene::set().await;
+    let (honest, out) = (scene.honest("honest"), scene.dir.path().join("taken away"));
+    let lines = scene.dir.path().join("events.csv");
+    let trust = scene.dir.path().join("trust.json");
+    fs::write(&trust, scene.trust.to_json()).expect("a trust file");
+    let paths = [&honest, &out, &lines, &trust].map(|path| path.to_str().expect("text"));
+    let [honest, out, lines, trust] = paths;
+
+    let tiles = consign(["export", "tiles", honest, "--out", out, "--trust", trust]).await;
+    assert_eq!(tiles.code, 0, "{}", tiles.stderr);
+    for (name, bytes) in scene.files() {
+        assert_eq!(fs::read(Path::new(out).join(&name)).expect("a file"), bytes, "{name}");
+    }
+    let again = consign(["export", "tiles", honest, "--out", out, "--trust", trust]).await;
+    assert_eq!(again.code, 2, "{}", again.stderr);
+
+    let csv = consign(["export", "csv", honest, "--out", lines, "--trust", trust]).await;
+    assert_eq!(csv.code, 0, "{}", csv.stderr);
+    let text = fs::read_to_string(lines).expect("lines");
+    let hashes =
+        text.lines().skip(1).map(|line| line.split(',').nth(1).expect("a hash").to_owned());
+    let expected = scene.log.events().into_iter().map(|event| event.leaf_hash().to_string());
+    assert_eq!(hashes.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+
+    let (leaves, begin, _) = scene.last_block();
+    let mut broken = leaves.clone();
+    broken.remove(begin);
+    let forged = scene.dir.path().join("forged");
+    scene.forger.write(&forged, &broken, 4);
+    forge::put(&forged, "checkpoint", scene.checkpoint.as_bytes());
+    let forged = forged.to_str().expect("text");
+    let refused = consign(["export", "tiles", forged, "--out", trust, "--trust", trust]).await;
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+}

@@ -18,6 +18,8 @@ const ATTEMPT: Action = Action::Attempt { reason: Reason::NobodyThere };
 /// A network on which a parcel travelled in a trailer, which changed hands around it.
 struct Scene {
     drill: Drill,
+    /// Of the airline, which holds the parcel in the end; its next number is 4.
+    ramp: Device,
     dir: tempfile::TempDir,
 }
 
@@ -56,7 +58,7 @@ impl Scene {
         for (party, event) in &events {
             drill.prove(party, event).await;
         }
-        Self { drill, dir: tempfile::tempdir().expect("a directory") }
+        Self { drill, ramp, dir: tempfile::tempdir().expect("a directory") }
     }
 
     fn trust_file(&self) -> PathBuf {
@@ -156,5 +158,37 @@ async fn the_command_line_fetches_and_judges_a_passport() {
 
     let unknown = consign(["--node", &url, "passport", "get", "trk/forwarder/NONE"]).await;
     assert_eq!((unknown.code, unknown.stdout.as_str()), (1, ""), "{}", unknown.stderr);
+    scene.drill.finish().await;
+}
+
+/// A passport says nothing of what came after it. Whoever asks members finds out, and by proof.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_asked_prove_what_came_after_the_passport() {
+    let mut scene = Scene::set().await;
+    let [forwarder, airline] = [0, 1].map(|at| scene.drill.parties()[at].clone());
+    let urls = [&forwarder, &airline].map(|party| scene.drill.home(party).url.clone());
+    let unit: consign_types::unit::UnitId = PARCEL.parse().expect("a unit");
+    let client = scene.drill.client(&airline);
+    let old = client.passport(unit.clone(), None).await.expect("a passport").passport.0;
+    let online = ["--online", "--node", &urls[0], "--node", &urls[1]];
+
+    let nothing = scene.verify(&old, &online).await;
+    assert_eq!(nothing.code, 0, "{}{}", nothing.stdout, nothing.stderr);
+    assert_eq!(nothing.stdout.matches("nothing more up to block").count(), 2, "{}", nothing.stdout);
+
+    let later = scene.ramp.signs(4, PARCEL, ATTEMPT);
+    scene.drill.prove(&airline, &later).await;
+    // Offline it still is what it was; online it is not the last word.
+    assert_eq!(scene.verify(&old, &[]).await.code, 0);
+    let superseded = scene.verify(&old, &online[..]).await;
+    assert_eq!(superseded.code, 5, "{}", superseded.stdout);
+    assert!(superseded.stderr.starts_with("error[superseded]"), "{}", superseded.stderr);
+    assert!(superseded.stdout.contains("1 more events up to block"), "{}", superseded.stdout);
+
+    let new = client.passport(unit, None).await.expect("a passport").passport.0;
+    let last = scene.verify(&new, &["--online", "--node", &urls[1]]).await;
+    assert_eq!(last.code, 0, "{}{}", last.stdout, last.stderr);
+    let deaf = scene.verify(&new, &["--online", "--node", "http://127.0.0.1:1"]).await;
+    assert!(deaf.stderr.starts_with("error[nobody_answered]"), "{}", deaf.stderr);
     scene.drill.finish().await;
 }

@@ -11,13 +11,14 @@ use serde_json::Value;
 use crate::{assert_none, run};
 
 /// Each room and the rooms that it may depend on. There are no other edges.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("consign-types", &[]),
     ("consign-ledger", &["consign-types"]),
     ("consign-consensus", &["consign-types"]),
     ("consign-rpc", &["consign-types"]),
     ("consign-node", &["consign-types", "consign-ledger", "consign-consensus", "consign-rpc"]),
     ("consign-cli", &["consign-types", "consign-ledger", "consign-rpc"]),
+    ("consign-fuzz", &["consign-types", "consign-ledger"]),
     (
         "consign-tests",
         &[

@@ -1,0 +1,80 @@
+//! Fetching a log into a folder, hashing it on the way.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+use consign_ledger::log::{TilePath, entry_bundle, tile_bytes};
+use consign_types::block::TreeSize;
+use consign_types::digest::Digest;
+
+use super::entries::{self, WIDTH};
+use super::finding::{Code, Finding};
+use super::scan::Scan;
+use super::source::Source;
+use crate::failure::Failure;
+
+/// Fetches the leaves from where `scan` stands up to `size` into `folder`, and every tile that is full with
+/// them. The folder is a mirror once [`keep_partial`] was called and a checkpoint of the same root lies in it.
+///
+/// # Errors
+/// When the folder cannot be written. What is wrong with the source is the inner error.
+pub fn fetch(
+    source: &Source,
+    size: TreeSize,
+    mut scan: Scan,
+    folder: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<Result<Scan, Finding>, Failure> {
+    let from = scan.size();
+    for index in from.0 / WIDTH..size.0.div_ceil(WIDTH) {
+        let leaves = match entries::bundle(source, index, size) {
+            Ok(Ok(leaves)) => leaves,
+            Ok(Err(finding)) => return Ok(Err(finding)),
+            Err(failure) => {
+                return Ok(Err(Finding::new(Code::Unreachable, &source.name(), failure.message)));
+            }
+        };
+        let known = from.0.saturating_sub(index * WIDTH) as usize;
+        let mut full = Vec::new();
+        for leaf in leaves.iter().skip(known) {
+            scan.leaf(leaf, |path, hashes| full.push((path, hashes.to_vec())));
+        }
+        for (path, hashes) in full {
+            keep_tile(folder, &path, &hashes)?;
+        }
+        let path = TilePath { level: None, index, width: leaves.len() as u16 };
+        write(&folder.join(path.to_string()), &entry_bundle(&leaves))?;
+        progress(scan.size().0);
+    }
+    Ok(Ok(scan))
+}
+
+/// Keeps the tiles at the right edge, which are not full.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn keep_partial(scan: &Scan, folder: &Path) -> Result<(), Failure> {
+    scan.partial().try_for_each(|(path, hashes)| keep_tile(folder, &path, hashes))
+}
+
+fn keep_tile(folder: &Path, path: &TilePath, hashes: &[Digest]) -> Result<(), Failure> {
+    write(&folder.join(path.to_string()), &tile_bytes(hashes))
+}
+
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |e| Failure::file("write", path, e);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut file = File::create(&new).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)
+}

@@ -1,0 +1,94 @@
+//! `consign verify --online`: whether members know more of a unit than the passport at hand.
+//!
+//! A passport proves everything up to its checkpoint and nothing after it. Each member that is named is asked
+//! for a newer one, which is checked like any other: what a node says without proof counts for nothing.
+
+use consign_ledger::passport::{self, Verified};
+use consign_rpc::params::GetPassport;
+use consign_types::trust::Trust;
+use serde::Serialize;
+
+use super::passport::{Unmet, holder};
+use crate::args::Global;
+use crate::failure::chain;
+use crate::node::{Node, urls, within};
+
+/// What a member proved, or why it proved nothing.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Online {
+    /// Whom was asked.
+    pub node: String,
+    /// In words.
+    pub says: String,
+    #[serde(skip)]
+    answer: Result<Compared, ()>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Compared {
+    Same,
+    Newer,
+    Older,
+    Other,
+}
+
+/// Asks every node on the command line.
+pub async fn ask(global: &Global, trust: &Trust, known: &Verified) -> Vec<Online> {
+    let mut answers = Vec::new();
+    for url in urls(global) {
+        let asked = async {
+            let node = Node::new(&url)?;
+            let since_height = Some(trust.height.0);
+            node.call(GetPassport { unit_id: known.unit.clone().into(), since_height }).await
+        };
+        let answer = match within(global.patience(), asked).await {
+            Err(failure) => Err(failure.message),
+            Ok(view) => passport::read(&view.passport.0, trust)
+                .map_err(|e| format!("what it sent does not verify: {}", chain(&e))),
+        };
+        answers.push(match answer {
+            Err(says) => Online { node: url, says, answer: Err(()) },
+            Ok(found) => compared(url, known, &found),
+        });
+    }
+    answers
+}
+
+fn compared(node: String, known: &Verified, found: &Verified) -> Online {
+    let ids = |of: &Verified| of.steps.iter().map(|step| step.event.id()).collect::<Vec<_>>();
+    let (ours, theirs) = (ids(known), ids(found));
+    let upto = format!("up to block {}, {}", found.height, found.time);
+    let (says, answer) = if theirs == ours {
+        (format!("nothing more {upto}"), Compared::Same)
+    } else if theirs.starts_with(&ours) {
+        let more = theirs.len() - ours.len();
+        (format!("{more} more events {upto}; holder: {}", holder(found)), Compared::Newer)
+    } else if ours.starts_with(&theirs) {
+        (format!("less than the file: it is behind, at block {}", found.height), Compared::Older)
+    } else {
+        (format!("another history {upto}; holder: {}", holder(found)), Compared::Other)
+    };
+    Online { node, says, answer: Ok(answer) }
+}
+
+/// What the answers leave unmet.
+pub fn unmet(answers: &[Online]) -> Option<Unmet> {
+    let any = |wanted| answers.iter().find(|online| online.answer == Ok(wanted));
+    if let Some(online) = any(Compared::Other) {
+        let detail = format!(
+            "{} proves {}: keep both files, the log may be forked",
+            online.node, online.says
+        );
+        return Some(Unmet { code: "contradicted", detail });
+    }
+    if let Some(online) = any(Compared::Newer) {
+        let detail = format!("{} proves {}; ask for the newer passport", online.node, online.says);
+        return Some(Unmet { code: "superseded", detail });
+    }
+    if answers.iter().all(|online| online.answer.is_err()) {
+        let detail = "no member that was asked proves anything newer or older".to_owned();
+        return Some(Unmet { code: "nobody_answered", detail });
+    }
+    None
+}

@@ -4,10 +4,12 @@
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
 //! question's answer stands in for another's, and nothing is fetched from anywhere.
 //!
-//! Reads passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
+//! Reads passports, the whole history of a unit, and receipts, one event: C2SP `.tlog-proof`, or COSE
+//! (RFC 9942), which shows one log key's word and no quorum. A receipt
 //! does not carry the device's key: the event's own signature was checked by the validators before they
 //! cosigned, and is not checked again. A passport carries the keys with their proofs, and is.
 
+mod cose;
 mod passport;
 
 use std::fs;
@@ -33,7 +35,7 @@ use crate::instant;
 /// `consign verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The proof: a passport, or a .tlog-proof receipt
+    /// The proof: a passport, a .tlog-proof receipt, or an event with a COSE receipt
     file: PathBuf,
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
@@ -222,6 +224,7 @@ fn verify_as_asked(
     let bytes = read(proof)?;
     // A receipt is text, and a passport begins with a byte that no text begins with.
     Ok(match bytes.first() {
+        Some(&cose::FIRST_BYTE) => cose::verify(&bytes, event.as_deref(), trust.as_ref()),
         Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, instant::now()),
         _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
     })

@@ -39,6 +39,9 @@ const LABEL_VDP: u16 = 396;
 const VDS_RFC9162: u8 = 1;
 /// Label of inclusion proofs.
 const PROOF_INCLUSION: i8 = -1;
+/// Claim of the size of the tree, of the range for private use. RFC 9942 signs the root alone, and one path
+/// leads to one root in trees of several sizes: without this, a size could be exchanged unnoticed.
+const CLAIM_SIZE: i64 = -65_537;
 /// Levels of the largest tree.
 const PATH_MAX: usize = 63;
 
@@ -267,8 +270,9 @@ impl CoseReceipt {
         let mut to: Writer<'_> = Encoder::new(&mut bytes);
         to.map(4).sure().u8(1).sure().i64(self.algorithm.code()).sure();
         to.u8(4).sure().bytes(&self.key_id).sure();
-        to.u16(LABEL_CWT).sure().map(2).sure();
+        to.u16(LABEL_CWT).sure().map(3).sure();
         to.u8(1).sure().str(&self.origin).sure().u8(2).sure().str(&self.subject).sure();
+        to.i64(CLAIM_SIZE).sure().u64(self.proof.size.0).sure();
         to.u16(LABEL_VDS).sure().u8(VDS_RFC9162).sure();
         bytes
     }
@@ -308,11 +312,14 @@ impl Canonical for CoseReceipt {
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.tag(TAG_SIGN1)?;
         from.array_of(4)?;
-        let (algorithm, key_id, origin, subject) = read_protected(from.bytes()?)?;
+        let (algorithm, key_id, origin, subject, size) = read_protected(from.bytes()?)?;
         label(from, LABEL_VDP)?;
         only(from, PROOF_INCLUSION)?;
         from.array_of(1)?;
         let proof = read_inclusion(from.bytes()?)?;
+        if proof.size != size {
+            return Err(from.error("the size in the header is not that of the proof"));
+        }
         if !from.null()? {
             return Err(from.error("the payload, the root, is not left out"));
         }
@@ -321,7 +328,7 @@ impl Canonical for CoseReceipt {
     }
 }
 
-type Protected = (Algorithm, [u8; 8], String, String);
+type Protected = (Algorithm, [u8; 8], String, String, TreeSize);
 
 fn read_protected(bytes: &[u8]) -> Result<Protected, DecodeError> {
     let mut from = Reader::new(bytes, "COSE receipt header");
@@ -340,18 +347,22 @@ fn read_protected(bytes: &[u8]) -> Result<Protected, DecodeError> {
     expect(&mut from, 4)?;
     let key_id = from.bytes_of()?;
     expect(&mut from, LABEL_CWT)?;
-    if from.map()? != 2 {
-        return Err(from.error("not the two claims 'iss' and 'sub'"));
+    if from.map()? != 3 {
+        return Err(from.error("not the three claims 'iss', 'sub' and size"));
     }
     expect(&mut from, 1)?;
     let origin = from.text()?.to_string();
     expect(&mut from, 2)?;
     let subject = from.text()?.to_string();
+    if from.i64()? != CLAIM_SIZE {
+        return Err(from.error("another claim where the size belongs"));
+    }
+    let size = TreeSize(from.u64()?);
     expect(&mut from, LABEL_VDS)?;
     if from.u8()? != VDS_RFC9162 {
         return Err(from.error("another kind of tree than RFC9162_SHA256"));
     }
-    Ok((algorithm, key_id, origin, subject))
+    Ok((algorithm, key_id, origin, subject, size))
 }
 
 fn read_inclusion(bytes: &[u8]) -> Result<InclusionProof, DecodeError> {

@@ -39,15 +39,20 @@ fn es256_key() -> Es256SecretKey {
     Es256SecretKey::from_scalar([9; 32]).unwrap()
 }
 
-/// Two events, leaves 0 and 1 of a log of two.
+fn leaf(index: u64) -> Digest {
+    event(index + 1).leaf_hash().0
+}
+
+/// Five events: a size that shares its paths with six, seven and eight.
 fn checkpoint() -> Checkpoint {
-    let root = node_hash(&event(1).leaf_hash().0, &event(2).leaf_hash().0);
-    Checkpoint { origin: ORIGIN.to_owned(), size: TreeSize(2), root: TreeRoot(root) }
+    let four = node_hash(&node_hash(&leaf(0), &leaf(1)), &node_hash(&leaf(2), &leaf(3)));
+    let root = TreeRoot(node_hash(&four, &leaf(4)));
+    Checkpoint { origin: ORIGIN.to_owned(), size: TreeSize(5), root }
 }
 
 fn issued(index: u64, key: ReceiptSecret<'_>) -> TransparentEvent {
     let event = event(index + 1);
-    let path = vec![self::event(2 - index).leaf_hash().0];
+    let path = vec![leaf(1 - index), node_hash(&leaf(2), &leaf(3)), leaf(4)];
     let receipt = CoseReceipt::issue(&event, LeafIndex(index), path, &checkpoint(), key);
     TransparentEvent { event, receipt: receipt.unwrap() }
 }
@@ -96,7 +101,6 @@ fn a_part_exchanged_with_that_of_another_receipt_is_refused_by_name() {
     assert_eq!(with(&|c| c.receipt.proof = other.receipt.proof.clone()), signature);
     assert_eq!(with(&|c| c.receipt.proof.index = other.receipt.proof.index), signature);
     assert_eq!(with(&|c| c.receipt.proof.path = other.receipt.proof.path.clone()), signature);
-    // Leaf 1 of a log of two and of another log of two: the same shape, another signature.
     let es256 = issued(0, ReceiptSecret::Es256(&es256_key()));
     assert_eq!(with(&|c| c.receipt.signature = es256.receipt.signature), signature);
     assert_eq!(with(&|c| c.receipt.key_id = es256.receipt.key_id), Err(BadCoseReceipt::Key));
@@ -165,6 +169,18 @@ fn a_part_dropped_or_repeated_in_the_bytes_is_refused_by_name() {
         refused(&assembled(&[0x40], &proofs, &nil, &signature)),
         "malformed COSE receipt header: end of input bytes"
     );
+    // Another size of tree has the same path and the same root: the signed header tells them apart.
+    let mut resized = first();
+    resized.receipt.proof.size = TreeSize(6);
+    assert_eq!(resized.receipt.root(&resized.event), Ok(checkpoint().root));
+    assert_eq!(check(&resized), Err(BadCoseReceipt::Signature));
+    let at = proofs.iter().position(|byte| *byte == 0x83).unwrap() + 1;
+    assert_eq!(proofs[at], 5);
+    let larger = [&proofs[..at], &[6], &proofs[at + 1..]].concat();
+    assert_eq!(
+        refused(&assembled(&header, &larger, &nil, &signature)),
+        "malformed COSE receipt: the size in the header is not that of the proof"
+    );
     let mut empty = first();
     empty.receipt.proof.path.clear();
     assert_eq!(
@@ -214,7 +230,7 @@ fn not_a_bit_of_an_event_with_its_receipt_may_change() {
 
 #[test]
 fn a_log_signs_no_root_but_that_of_its_checkpoint() {
-    let path = vec![event(3).leaf_hash().0];
+    let path = vec![leaf(2), node_hash(&leaf(2), &leaf(3)), leaf(4)];
     let key = log_key();
     let issued = CoseReceipt::issue(
         &event(1),

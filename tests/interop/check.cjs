@@ -22,8 +22,9 @@ function sigstore() {
       verifyMerkleInclusion(entry, { logSize: BigInt(c.size), logHash: bytes(c.root) });
     },
     checkpoint: async (c) => {
-      const [origin, id, key] = c.vkey.split("+");
-      const raw = bytes(key).subarray(1).toString("base64url");
+      // Name, id and key; the key's base64 may hold a plus too.
+      const [origin, id, ...key] = c.vkey.split("+");
+      const raw = bytes(key.join("+")).subarray(1).toString("base64url");
       const jwk = { kty: "OKP", crv: "Ed25519", x: raw };
       const publicKey = require("node:crypto").createPublicKey({ key: jwk, format: "jwk" });
       const log = { logID: Buffer.from(id, "hex"), baseURL: origin, publicKey };

@@ -34,18 +34,19 @@ def sigstore_inclusion(case):
     verify_merkle_inclusion(SimpleNamespace(_inner=inner))
 
 
-def cwt_key(alg, key):
+def cwt_key(alg, case):
     from cwt import COSEKey
 
+    key, kid = unbase64(case["key"]), unbase64(case["kid"])
     if alg == "ed25519":
-        return COSEKey.new({1: 1, 3: ALG_ED25519, -1: 6, -2: key})
-    return COSEKey.new({1: 2, 3: ALG_ES256, -1: 1, -2: key[1:33], -3: key[33:]})
+        return COSEKey.new({1: 1, 2: kid, 3: ALG_ED25519, -1: 6, -2: key})
+    return COSEKey.new({1: 2, 2: kid, 3: ALG_ES256, -1: 1, -2: key[1:33], -3: key[33:]})
 
 
 def cwt_event(case):
     from cwt import COSE
 
-    COSE.new().decode(unbase64(case["event"]), cwt_key("ed25519", unbase64(case["key"])))
+    COSE.new().decode(unbase64(case["event"]), cwt_key("ed25519", case))
 
 
 def cwt_receipt(case):
@@ -53,7 +54,7 @@ def cwt_receipt(case):
 
     receipt = unbase64(case["receipt"])
     root = root_of(receipt, unbase64(case["event"]))
-    key = cwt_key(case["alg"], unbase64(case["key"]))
+    key = cwt_key(case["alg"], case)
     COSE.new().decode(receipt, key, detached_payload=root)
 
 

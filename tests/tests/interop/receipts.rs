@@ -66,7 +66,9 @@ async fn cose_tools_of_others_accept_events_and_receipts_and_refuse_them_with_a_
 fn event_cases(event: &SignedEvent, key: &[u8]) -> Vec<Case> {
     let bytes = event.bytes();
     let subject = event.event().subject.to_string();
-    let input = json!({ "event": base64(bytes), "key": base64(key) });
+    let input = json!({
+        "event": base64(bytes), "key": base64(key), "kid": base64(&event.key_id()),
+    });
     let genuine = Case::genuine("event", format!("event of {subject}"), input);
     let header = place_of(event.event().signer.to_string().as_bytes(), bytes);
     // The subject stands in the header and again in the payload, which the signature follows.
@@ -92,15 +94,15 @@ async fn receipt_cases(
     let subject = event.event().subject.to_string();
     let input = json!({
         "alg": alg.to_string(), "key": base64(key), "receipt": base64(&bytes),
-        "event": base64(event.bytes()), "transparent": base64(&whole),
+        "kid": base64(&receipt.key_id), "event": base64(event.bytes()), "transparent": base64(&whole),
     });
     let genuine = Case::genuine("receipt", format!("{alg} receipt of {subject}"), input);
 
     let in_whole = place_of(&bytes, &whole);
     let in_receipt = |what: &str, at: usize| {
         let forged = genuine.forged(what, "receipt", base64(&flipped(&bytes, at)));
-        let mut forged = forged
-            .forged("in the event", "transparent", { base64(&flipped(&whole, in_whole + at)) });
+        let mut forged =
+            forged.forged("in the event", "transparent", base64(&flipped(&whole, in_whole + at)));
         forged.name = format!("{}; forged: {what}", genuine.name);
         forged
     };

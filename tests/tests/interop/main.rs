@@ -6,6 +6,7 @@
 
 mod cases;
 mod command;
+mod examples;
 mod proofs;
 mod receipts;
 mod tools;

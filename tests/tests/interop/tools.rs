@@ -125,6 +125,16 @@ fn program(tool: impl std::fmt::Debug, path: &str, arguments: &[&str]) -> Option
     Some(command)
 }
 
+/// A folder that an npm package brings.
+pub fn npm_folder(path: &str) -> Option<PathBuf> {
+    let folder = installed().join("npm/node_modules").join(path);
+    if folder.exists() {
+        return Some(folder);
+    }
+    not_run(path);
+    None
+}
+
 fn not_run(tool: &str) {
     println!("NOT RUN: {tool} is not installed; scripts/setup-interop says why");
 }

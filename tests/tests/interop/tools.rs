@@ -49,7 +49,7 @@ impl Tool {
 
     fn command(self) -> Option<Command> {
         match self {
-            Self::GoSumdb => program(self, "bin/check-go", &[]),
+            Self::GoSumdb => program("golang.org/x/mod/sumdb", "bin/check-go", &[]),
             Self::Sigstore => python("check.py", &["sigstore"]),
             Self::Cwt => python("check.py", &["cwt"]),
             Self::Pycose => python("check.py", &["pycose"]),
@@ -94,13 +94,10 @@ pub async fn ask<A: DeserializeOwned>(mut command: Command, input: &Value) -> A 
 
 /// A script in Python, where its packages are installed.
 pub fn python(script: &str, arguments: &[&str]) -> Option<Command> {
-    let script = scripts().join(script);
-    let script = script.to_str().expect("a plain path");
-    program(
-        format_args!("{script} {arguments:?}"),
-        "venv/bin/python",
-        &[&[script], arguments].concat(),
-    )
+    let path = scripts().join(script);
+    let path = path.to_str().expect("a plain path");
+    let tool = [&[script], arguments].concat().join(" ");
+    program(&tool, "venv/bin/python", &[&[path], arguments].concat())
 }
 
 fn node(package: &str) -> Option<Command> {
@@ -114,10 +111,10 @@ fn node(package: &str) -> Option<Command> {
     Some(command)
 }
 
-fn program(tool: impl std::fmt::Debug, path: &str, arguments: &[&str]) -> Option<Command> {
+fn program(tool: &str, path: &str, arguments: &[&str]) -> Option<Command> {
     let program = installed().join(path);
     if !program.exists() {
-        not_run(&format!("{tool:?}"));
+        not_run(tool);
         return None;
     }
     let mut command = Command::new(program);

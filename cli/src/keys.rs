@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use consign_types::digest::{decode_hex, encode_hex};
+use consign_types::es256::Es256SecretKey;
 use consign_types::key::SecretKey;
 
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub enum Purpose {
     Log,
     /// Identity on the peer-to-peer network.
     Network,
+    /// Makes COSE receipts on P-256 (ES256), for tools that know no Ed25519.
+    Receipt,
 }
 
 impl Purpose {
@@ -61,6 +64,7 @@ impl Purpose {
             Self::Cosigner => "cosigner",
             Self::Log => "log",
             Self::Network => "network",
+            Self::Receipt => "receipt",
         }
     }
 }
@@ -83,7 +87,10 @@ impl Report for Made {
 /// When the key cannot be made or written.
 pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
     let Command::New { purpose, out } = command;
-    let public = create(&out, purpose)?.public().to_string();
+    let public = match purpose {
+        Purpose::Receipt => create_receipt_key(&out)?.public().to_string(),
+        _ => create(&out, purpose)?.public().to_string(),
+    };
     console.result(&Made { purpose: purpose.as_str(), public })
 }
 
@@ -103,6 +110,10 @@ pub fn generate() -> Result<SecretKey, Failure> {
 /// # Errors
 /// When the file exists already or cannot be written.
 pub fn write(path: &Path, purpose: Purpose, key: &SecretKey) -> Result<(), Failure> {
+    write_seed(path, purpose, &key.to_seed())
+}
+
+fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Failure> {
     let mut options = fs::OpenOptions::new();
     // `create_new`: a key that is overwritten is a key that is lost.
     let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
@@ -113,10 +124,25 @@ pub fn write(path: &Path, purpose: Purpose, key: &SecretKey) -> Result<(), Failu
             Failure::file("create", path, e)
         }
     })?;
-    let line = format!("{FORMAT} {} {}\n", purpose.as_str(), encode_hex(&*key.to_seed()));
+    let line = format!("{FORMAT} {} {}\n", purpose.as_str(), encode_hex(seed));
     file.write_all(line.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| Failure::file("write", path, e))
+}
+
+/// A fresh key on P-256 in a new file at `path`.
+///
+/// # Errors
+/// When the file exists already or cannot be written.
+pub fn create_receipt_key(path: &Path) -> Result<Es256SecretKey, Failure> {
+    // One number in four thousand million is no scalar of the curve.
+    let key = loop {
+        if let Ok(key) = Es256SecretKey::from_scalar(*generate()?.to_seed()) {
+            break key;
+        }
+    };
+    write_seed(path, Purpose::Receipt, &key.to_scalar())?;
+    Ok(key)
 }
 
 /// A fresh key in a new file at `path`.

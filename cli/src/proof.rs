@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::Subcommand;
-use consign_rpc::params::{GetConsistency, GetInclusion};
+use clap::{Subcommand, ValueEnum};
+use consign_rpc::params::{GetConsistency, GetInclusion, GetReceipt};
 use consign_rpc::views::ConsistencyView;
 use consign_types::block::TreeSize;
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::merkle::ConsistencyProof;
 use serde::Serialize;
@@ -19,10 +20,17 @@ use crate::node::{Node, within};
 /// `consign proof`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch the proof of one event as a .tlog-proof receipt
+    /// Fetch the proof of one event as a receipt
     Get {
         /// The event
         event: EventId,
+        /// A .tlog-proof file with a checkpoint that a quorum cosigned, or the event with a COSE receipt
+        /// (RFC 9942) that one log key signed
+        #[arg(long, value_enum, default_value_t = Form::Tlog)]
+        format: Form,
+        /// How a COSE receipt is signed: ed25519, or es256 where the node has such a key
+        #[arg(long, value_name = "ALGORITHM")]
+        alg: Option<Algorithm>,
         /// File to write; standard output where absent
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -38,6 +46,15 @@ pub enum Command {
     },
 }
 
+/// The form of a receipt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Form {
+    /// C2SP tlog-proof: text, cosigned by a quorum.
+    Tlog,
+    /// RFC 9942: COSE, signed by one log key.
+    Cose,
+}
+
 /// Carries out `consign proof`.
 ///
 /// # Errors
@@ -45,16 +62,37 @@ pub enum Command {
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     let node = Node::first(global).await?;
     match command {
-        Command::Get { event, out } => {
-            let text = within(global.patience(), receipt(&node, event)).await?;
-            let Some(out) = out else { return console.data(text.as_bytes()) };
-            fs::write(&out, text).map_err(|e| Failure::file("write", &out, e))?;
+        Command::Get { event, format, alg, out } => {
+            let bytes = within(global.patience(), fetch(&node, event, format, alg)).await?;
+            let Some(out) = out else { return console.data(&bytes) };
+            fs::write(&out, bytes).map_err(|e| Failure::file("write", &out, e))?;
             console.result(&Written { event: event.to_string(), file: out })
         }
         Command::Consistency { from, to } => {
             let proof = within(global.patience(), node.call(GetConsistency { from, to })).await?;
             check(&proof)?;
             console.result(&Consistent(proof))
+        }
+    }
+}
+
+/// The receipt of an event in this form, as a file's bytes.
+async fn fetch(
+    node: &Node,
+    event: EventId,
+    format: Form,
+    alg: Option<Algorithm>,
+) -> Result<Vec<u8>, Failure> {
+    match format {
+        Form::Tlog if alg.is_some() => {
+            let message = "--alg is for COSE receipts: a .tlog-proof carries the log's checkpoint";
+            Err(Failure::usage("bad_format", message, "add --format cose"))
+        }
+        Form::Tlog => Ok(receipt(node, event).await?.into_bytes()),
+        Form::Cose => {
+            let (event_id, alg) = (Some(event.into()), alg.unwrap_or_default().into());
+            let params = GetReceipt { index: None, event_id, alg };
+            Ok(node.call(params).await?.event_with_receipt.0)
         }
     }
 }

@@ -24,9 +24,10 @@ use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, StatusView, Submitted, UnitView, Update,
+    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::event::SignedEvent;
 use consign_types::time::Millis;
@@ -272,6 +273,10 @@ impl Backend for Door {
         Err(absent())
     }
     async fn passport(&self, _: UnitId, _: Height) -> Result<PassportView, RpcError> {
+        Err(absent())
+    }
+
+    async fn receipt(&self, _: Leaf, _: Algorithm) -> Result<ReceiptView, RpcError> {
         Err(absent())
     }
 

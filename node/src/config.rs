@@ -141,6 +141,8 @@ struct NodeSection {
     party: PartyId,
     data_dir: PathBuf,
     keys_dir: PathBuf,
+    /// A key on P-256 for COSE receipts; most nodes have none.
+    receipt_key: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -234,7 +236,9 @@ impl Config {
         let genesis_path = base.join(&file.network.genesis);
         let genesis = Genesis::from_bytes(&read(&genesis_path)?)
             .map_err(|source| ConfigError::Genesis { path: genesis_path, source })?;
-        let keys = Keys::load(&base.join(&file.node.keys_dir)).map_err(ConfigError::Keys)?;
+        let receipt_key = file.node.receipt_key.as_ref().map(|path| base.join(path));
+        let keys = Keys::load(&base.join(&file.node.keys_dir), receipt_key.as_deref());
+        let keys = keys.map_err(ConfigError::Keys)?;
 
         let config = Self {
             party: file.node.party,

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use consign_types::digest::decode_hex;
+use consign_types::es256::Es256SecretKey;
 use consign_types::key::SecretKey;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ pub struct Keys {
     pub log: SecretKey,
     /// Identity on the peer-to-peer network.
     pub network: SecretKey,
+    /// Makes COSE receipts for tools that know no Ed25519; few nodes have one.
+    pub receipt: Option<Es256SecretKey>,
 }
 
 /// Why a key file cannot be used.
@@ -60,22 +63,35 @@ pub enum KeyError {
 }
 
 impl Keys {
-    /// Reads `consensus.key`, `cosigner.key`, `log.key` and `network.key` in `dir`.
+    /// Reads `consensus.key`, `cosigner.key`, `log.key` and `network.key` in `dir`, and the receipt key
+    /// in the file that is named.
     ///
     /// # Errors
     /// When one is missing, readable by others, or made for something else.
-    pub fn load(dir: &Path) -> Result<Self, KeyError> {
+    pub fn load(dir: &Path, receipt: Option<&Path>) -> Result<Self, KeyError> {
         Ok(Self {
             consensus: read_key(dir, "consensus")?,
             cosigner: read_key(dir, "cosigner")?,
             log: read_key(dir, "log")?,
             network: read_key(dir, "network")?,
+            receipt: receipt.map(read_receipt_key).transpose()?,
         })
     }
 }
 
 fn read_key(dir: &Path, purpose: &'static str) -> Result<SecretKey, KeyError> {
-    let path = dir.join(format!("{purpose}.key"));
+    let seed = read_seed(dir.join(format!("{purpose}.key")), purpose)?;
+    Ok(SecretKey::from_seed(*seed))
+}
+
+fn read_receipt_key(path: &Path) -> Result<Es256SecretKey, KeyError> {
+    let purpose = "receipt";
+    let scalar = read_seed(path.to_owned(), purpose)?;
+    let bad = |_| KeyError::Format { path: path.to_owned(), purpose };
+    Es256SecretKey::from_scalar(*scalar).map_err(bad)
+}
+
+fn read_seed(path: PathBuf, purpose: &'static str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let failed = |source| KeyError::Read { path: path.clone(), source };
     let file = fs::File::open(&path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o777;
@@ -92,8 +108,7 @@ fn read_key(dir: &Path, purpose: &'static str) -> Result<SecretKey, KeyError> {
         .and_then(|rest| rest.strip_prefix(' '))
         .and_then(|digits| decode_hex(digits).map(Zeroizing::new))
         .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
-    let seed = Zeroizing::new(seed.ok_or(KeyError::Format { path, purpose })?);
-    Ok(SecretKey::from_seed(*seed))
+    seed.map(Zeroizing::new).ok_or(KeyError::Format { path, purpose })
 }
 
 /// Creates `dir` for this user alone, where it does not exist yet.

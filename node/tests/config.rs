@@ -12,6 +12,7 @@ use std::path::Path;
 use consign_node::config::{Config, LogFormat};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::encode_hex;
+use consign_types::es256::Es256SecretKey;
 use consign_types::genesis::Genesis;
 
 use support::{genesis, genesis_of, key, party};
@@ -191,6 +192,28 @@ fn a_key_file_of_any_other_form_is_refused() {
              `consign-key-v1 log <64 hex digits>`"
         );
         assert!(!refusal.contains(&seed), "a seed is never printed");
+    }
+}
+
+/// The one key that is not Ed25519, where the configuration names its file.
+#[test]
+fn a_receipt_key_is_read_where_one_is_named_and_nothing_else_is_taken_for_it() {
+    let named = CONFIG.replace("[p2p]", "receipt_key = \"keys/receipt.key\"\n\n[p2p]");
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &genesis(), &named);
+    let missing = refusal(dir.path());
+    assert!(missing.contains("cannot read key file keys/receipt.key"), "{missing}");
+    write_key(dir.path(), "receipt", "airline receipt");
+    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
+    let expected = Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap();
+    assert_eq!(config.keys.receipt.map(|key| key.public()), Some(expected.public()));
+    // A log key, and a number that is no scalar of the curve.
+    for text in [fs::read_to_string(dir.path().join("keys/log.key")).unwrap(), {
+        format!("consign-key-v1 receipt {}\n", "f".repeat(64))
+    }] {
+        write_file(dir.path(), "receipt", &text, 0o600);
+        let refusal = refusal(dir.path());
+        assert!(refusal.contains("keys/receipt.key is not a receipt key"), "{refusal}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::unit::UnitId;
 
@@ -18,7 +19,7 @@ use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, StatusView, Submitted, UnitView,
+    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -63,6 +64,9 @@ pub trait Backend: Send + Sync + 'static {
         leaf: Leaf,
         size: Option<TreeSize>,
     ) -> Result<InclusionView, RpcError>;
+
+    /// An event with a COSE receipt, at the latest checkpoint with a quorum.
+    async fn receipt(&self, leaf: Leaf, algorithm: Algorithm) -> Result<ReceiptView, RpcError>;
 
     /// Proof that the log only grew. `from` is at most `to`.
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError>;

@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use crate::errors::ErrorKind;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetPassport, GetUnit, Nothing, SubmitBatch, SubmitEvent, SubscribeBlocks,
-    SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetInclusion, GetPassport, GetReceipt, GetUnit, Nothing, SubmitBatch, SubmitEvent,
+    SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, HistoryPage, InclusionView, MembersView, PassportView, StatusView, Submitted,
-    UnitView,
+    EventView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
+    Submitted, UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -181,6 +181,9 @@ methods! {
         GetMembers = "chain_getMembers" -> MembersView,
             "Tells members, validators and their keys.",
             [];
+        GetReceipt = "proof_getReceipt" -> ReceiptView,
+            "Tells an event with a COSE receipt: this node's log key says that it is in the log.",
+            [NotFound ProofUnavailable];
     }
     feeds {
         SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::event::Kind;
 use consign_types::party::PartyId;
@@ -158,6 +159,22 @@ pub struct GetInclusion {
     /// In the tree of which size; the latest with a quorum unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+}
+
+/// Of `proof_getReceipt`: exactly one of `index` and `eventId`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetReceipt {
+    /// The leaf. Give this or `eventId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// The event. Give this or `index`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<Text<EventId>>,
+    /// How it is signed; with the log's Ed25519 key unless said. Not every node has a key for `es256`.
+    #[serde(default)]
+    pub alg: Text<Algorithm>,
 }
 
 /// Of `proof_getConsistency`.

@@ -13,6 +13,7 @@ use crate::block::{Epoch, Height};
 use crate::certificate::Domain;
 use crate::codec::DecodeError;
 use crate::digest::NetworkId;
+use crate::es256::Es256Key;
 use crate::genesis::Genesis;
 use crate::key::PublicKey;
 use crate::party::PartyId;
@@ -39,6 +40,8 @@ pub struct Trust {
     pub validators: ValidatorSet,
     /// Log keys of the nodes that serve the log; each signs checkpoints under the origin's name.
     pub logs: Vec<(PartyId, PublicKey)>,
+    /// Keys on P-256 with which nodes make COSE receipts for tools that know no Ed25519.
+    pub receipt_keys: Vec<(PartyId, Es256Key)>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -52,6 +55,8 @@ struct File {
     validators: Vec<FileValidator>,
     #[serde(default)]
     logs: Vec<FileLog>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    receipt_keys: Vec<FileLog>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -80,6 +85,7 @@ impl Trust {
             height: Height(0),
             validators: genesis.validators().clone(),
             logs,
+            receipt_keys: Vec::new(),
         }
     }
 
@@ -103,6 +109,10 @@ impl Trust {
             .logs
             .iter()
             .map(|(party, key)| FileLog { party: party.to_string(), key: key.to_string() });
+        let receipt_keys = self
+            .receipt_keys
+            .iter()
+            .map(|(party, key)| FileLog { party: party.to_string(), key: key.to_string() });
         let file = File {
             format: FORMAT.to_string(),
             origin: self.origin.clone(),
@@ -111,6 +121,7 @@ impl Trust {
             height: self.height.0,
             validators: validators.collect(),
             logs: logs.collect(),
+            receipt_keys: receipt_keys.collect(),
         };
         let mut text = serde_json::to_string_pretty(&file).expect("strings and numbers serialise");
         text.push('\n');
@@ -150,6 +161,12 @@ impl Trust {
             .iter()
             .map(|log| Ok((party(&log.party)?, key(&log.key)?)))
             .collect::<Result<Vec<_>, DecodeError>>()?;
+        let receipt_key = |text: &str| text.parse::<Es256Key>().map_err(|e| bad(&e));
+        let receipt_keys = file
+            .receipt_keys
+            .iter()
+            .map(|log| Ok((party(&log.party)?, receipt_key(&log.key)?)))
+            .collect::<Result<Vec<_>, DecodeError>>()?;
         Ok(Self {
             origin: file.origin,
             network: file.network.parse().map_err(|e| bad(&e))?,
@@ -157,6 +174,7 @@ impl Trust {
             height: Height(file.height),
             validators: ValidatorSet::new(validators).map_err(|e| bad(&e))?,
             logs,
+            receipt_keys,
         })
     }
 }

@@ -307,6 +307,7 @@ fn trust(parties: &[&str]) -> Trust {
         height: Height(0),
         validators: set_of(parties),
         logs: logs.map(|(party, i)| (party.parse().unwrap(), key(i, 9).public())).to_vec(),
+        receipt_keys: Vec::new(),
     }
 }
 

@@ -10,7 +10,9 @@ use consign_types::block::{BlockRecord, Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::{Certificate, Round, Statement};
 use consign_types::checkpoint::{self, Checkpoint, cosigner_key};
 use consign_types::codec::Canonical as _;
+use consign_types::cose_receipt::{CoseReceipt, ReceiptKey, ReceiptSecret, TransparentEvent};
 use consign_types::digest::{BlockId, Digest, MapRoot, TreeRoot, encode_hex};
+use consign_types::es256::Es256SecretKey;
 use consign_types::event::{Action, Event, SignedEvent, Subject};
 use consign_types::genesis::{Genesis, Member, Params};
 use consign_types::key::SecretKey;
@@ -143,6 +145,21 @@ fn receipt() -> Receipt {
     }
 }
 
+/// The key with which the airline makes receipts for tools that know no Ed25519.
+fn es256() -> Es256SecretKey {
+    Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap()
+}
+
+fn cose_receipt(key: ReceiptSecret<'_>) -> CoseReceipt {
+    let Receipt { index, path, .. } = receipt();
+    CoseReceipt::issue(&offer(), index, path, &checkpoint(), key).unwrap()
+}
+
+fn transparent() -> TransparentEvent {
+    let receipt = cose_receipt(ReceiptSecret::Ed25519(&key("airline log")));
+    TransparentEvent { event: offer(), receipt }
+}
+
 fn trust() -> Trust {
     let logs = ["airline", "consignee", "forwarder", "handler"]
         .map(|party| (party.parse().unwrap(), key(&format!("{party} log")).public()));
@@ -199,6 +216,14 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
         ("checkpoint.md", "note", Example::Text(note().to_string())),
         ("checkpoint.md", "message", Example::Text(cosigner_message(1_700_000_201))),
         ("receipt.md", "receipt", Example::Text(receipt().text())),
+        ("receipt.md", "cose-receipt", hex(&transparent().receipt.to_bytes())),
+        ("receipt.md", "transparent-event", hex(&transparent().to_bytes())),
+        ("receipt.md", "es256-key", hex(es256().public().as_bytes())),
+        (
+            "receipt.md",
+            "es256-receipt",
+            hex(&cose_receipt(ReceiptSecret::Es256(&es256())).to_bytes()),
+        ),
         ("trust.md", "trust", Example::Text(trust().to_json())),
         ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
     ]
@@ -265,6 +290,17 @@ fn the_examples_hold_together() {
     assert_eq!(receipt().text().parse(), Ok(receipt()));
     assert_eq!(receipt().verify(offer().leaf_hash(), &origin, &set), Ok(proven));
     assert_eq!(Trust::from_json(&trust().to_json()), Ok(trust()));
+
+    let root = checkpoint().root;
+    let log = ReceiptKey::Ed25519(key("airline log").public());
+    assert_eq!(transparent().receipt.verify(&offer(), &origin, &log), Ok(root));
+    assert_eq!(TransparentEvent::from_bytes(&transparent().to_bytes()), Ok(transparent()));
+    let es256_receipt = cose_receipt(ReceiptSecret::Es256(&es256()));
+    let key = ReceiptKey::Es256(es256().public());
+    assert_eq!(es256_receipt.verify(&offer(), &origin, &key), Ok(root));
+    let listed =
+        Trust { receipt_keys: vec![("airline".parse().unwrap(), es256().public())], ..trust() };
+    assert_eq!(Trust::from_json(&listed.to_json()), Ok(listed));
 }
 
 /// A certificate with a signer twice, out of order, outside of the set, or too few, proves nothing.

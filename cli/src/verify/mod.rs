@@ -2,12 +2,14 @@
 //!
 //! *Integrity*: do the bytes hold together? *Trust*: did a quorum of validators that the trust file
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
-//! question's answer stands in for another's, and nothing is fetched from anywhere, unless `--online` asks for it.
+//! question's answer stands in for another's. Nothing is fetched from anywhere unless `--online` asks for it.
 //!
-//! Reads evidence, which names who misbehaved; passports, the whole history of a unit, and C2SP `.tlog-proof` receipts, one event. A receipt
+//! Reads evidence, which names who misbehaved; passports, the whole history of a unit; and receipts, one
+//! event: C2SP `.tlog-proof`, or COSE (RFC 9942), which shows one log key's word and no quorum. A receipt
 //! does not carry the device's key: the event's own signature was checked by the validators before they
 //! cosigned, and is not checked again. A passport carries the keys with their proofs, and is.
 
+mod cose;
 mod evidence;
 mod online;
 mod passport;
@@ -37,7 +39,7 @@ use crate::instant;
 /// `consign verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The proof: a passport, a .tlog-proof receipt, or evidence
+    /// The proof: a passport, a .tlog-proof receipt, an event with a COSE receipt, or evidence
     file: PathBuf,
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
@@ -260,6 +262,7 @@ fn verify_as_asked(
     // A receipt is text, and a passport begins with a byte that no text begins with.
     Ok(match bytes.first() {
         _ if bytes.starts_with(evidence::BEGINNING) => evidence::verify(&bytes, trust.as_ref()),
+        Some(&cose::FIRST_BYTE) => cose::verify(&bytes, event.as_deref(), trust.as_ref()),
         Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, instant::now()),
         _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
     })

@@ -24,15 +24,18 @@ use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
     Finality, HistoryPage, InclusionView, MemberView, MembersView, PassportView, PeerView,
-    PoolView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView,
+    ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::event::{NotVerified, SignedEvent};
 use consign_types::party::PartyId;
 use consign_types::unit::UnitId;
 use tokio::net::TcpListener;
 
+use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::node::Parts;
@@ -50,6 +53,7 @@ pub struct Serving {
     engine: Arc<Mutex<Option<EngineStatus>>>,
     party: PartyId,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
+    receipt_keys: Arc<ReceiptKeys>,
 }
 
 impl Serving {
@@ -60,6 +64,7 @@ impl Serving {
             engine,
             party: config.party.clone(),
             last_block: Arc::default(),
+            receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
         }
     }
 
@@ -371,23 +376,11 @@ impl Backend for Serving {
         leaf: Leaf,
         size: Option<TreeSize>,
     ) -> Result<InclusionView, RpcError> {
-        self.blocking(move |own| {
-            let index = match leaf {
-                Leaf::Index(index) => index,
-                Leaf::Event(id) => own.parts.committed.event_index(&id).ok_or_else(|| {
-                    if own.parts.pool.holds(&id) {
-                        RpcError::new(
-                            ErrorKind::ProofUnavailable,
-                            "the event is not in a block yet",
-                        )
-                    } else {
-                        RpcError::not_found(format!("no event {id} is known here"))
-                    }
-                })?,
-            };
-            own.inclusion_view(index, size)
-        })
-        .await
+        self.blocking(move |own| own.inclusion_view(own.leaf_index(leaf)?, size)).await
+    }
+
+    async fn receipt(&self, leaf: Leaf, algorithm: Algorithm) -> Result<ReceiptView, RpcError> {
+        self.blocking(move |own| own.receipt_view(own.leaf_index(leaf)?, algorithm)).await
     }
 
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {

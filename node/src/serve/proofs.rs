@@ -1,19 +1,98 @@
 //! Checkpoints and proofs as views; what they prove is verified from their texts.
 
 use consign_ledger::log;
+use consign_rpc::backend::Leaf;
 use consign_rpc::errors::{ErrorKind, RpcError};
-use consign_rpc::views::{CheckpointView, ConsistencyView, InclusionView};
+use consign_rpc::views::{Base64, CheckpointView, ConsistencyView, InclusionView, ReceiptView};
 use consign_types::block::{LeafIndex, TreeSize};
 use consign_types::checkpoint::{self, Checkpoint};
+use consign_types::codec::Canonical as _;
+use consign_types::cose_receipt::{Algorithm, CoseReceipt, ReceiptSecret, TransparentEvent};
+use consign_types::es256::Es256SecretKey;
+use consign_types::event::SignedEvent;
+use consign_types::key::SecretKey;
 use consign_types::merkle;
 use consign_types::note::Note;
 use consign_types::receipt::Receipt;
 use consign_types::time::Millis;
 
 use super::{Serving, text};
+use crate::keys::Keys;
 use crate::state::sure;
 
+/// The keys that make COSE receipts.
+pub(super) struct ReceiptKeys {
+    log: SecretKey,
+    es256: Option<Es256SecretKey>,
+}
+
+impl ReceiptKeys {
+    pub(super) fn of(keys: &Keys) -> Self {
+        Self { log: keys.log.clone(), es256: keys.receipt.clone() }
+    }
+
+    fn secret(&self, algorithm: Algorithm) -> Result<ReceiptSecret<'_>, RpcError> {
+        match (algorithm, &self.es256) {
+            (Algorithm::Ed25519, _) => Ok(ReceiptSecret::Ed25519(&self.log)),
+            (Algorithm::Es256, Some(key)) => Ok(ReceiptSecret::Es256(key)),
+            (Algorithm::Es256, None) => {
+                let why = "this node has no key for receipts with es256";
+                Err(RpcError::new(ErrorKind::ProofUnavailable, why)
+                    .with_help("ask for ed25519, or another node"))
+            }
+        }
+    }
+}
+
 impl Serving {
+    pub(super) fn leaf_index(&self, leaf: Leaf) -> Result<LeafIndex, RpcError> {
+        let id = match leaf {
+            Leaf::Index(index) => return Ok(index),
+            Leaf::Event(id) => id,
+        };
+        self.parts.committed.event_index(&id).ok_or_else(|| {
+            if self.parts.pool.holds(&id) {
+                RpcError::new(ErrorKind::ProofUnavailable, "the event is not in a block yet")
+            } else {
+                RpcError::not_found(format!("no event {id} is known here"))
+            }
+        })
+    }
+
+    /// An event with this node's word for it. Only a root that a quorum has cosigned is signed.
+    pub(super) fn receipt_view(
+        &self,
+        index: LeafIndex,
+        algorithm: Algorithm,
+    ) -> Result<ReceiptView, RpcError> {
+        let secret = self.receipt_keys.secret(algorithm)?;
+        let unavailable = |why: &str| RpcError::new(ErrorKind::ProofUnavailable, why);
+        let internal = |e: &dyn std::fmt::Display| RpcError::internal(e.to_string());
+        let note = self.parts.cosigner.newest_note();
+        let note = note.ok_or_else(|| unavailable("no checkpoint has a quorum yet"))?;
+        let note: Note = note.parse().map_err(|e| internal(&e))?;
+        let checkpoint = Checkpoint::from_text(note.text()).map_err(|e| internal(&e))?;
+        if index.0 >= checkpoint.size.0 {
+            return Err(unavailable("the leaf is not covered by a checkpoint with a quorum yet"));
+        }
+        let store = self.parts.committed.store();
+        let data = sure(store.leaf(index)).ok_or_else(|| RpcError::not_found("no such leaf"))?;
+        let event = SignedEvent::decode(&data)
+            .map_err(|_| RpcError::not_found(format!("leaf {index} holds no event")))?;
+        let proof = log::inclusion_proof(&**store, index, checkpoint.size);
+        let path = proof.map_err(|e| internal(&e))?.path;
+        let receipt = CoseReceipt::issue(&event, index, path, &checkpoint, secret);
+        let receipt = receipt.map_err(|e| internal(&e))?;
+        let (leaf_hash, bytes) = (event.leaf_hash().into(), Base64(receipt.to_bytes()));
+        Ok(ReceiptView {
+            leaf_index: index.0,
+            tree_size: checkpoint.size.0,
+            leaf_hash,
+            receipt: bytes,
+            event_with_receipt: Base64(TransparentEvent { event, receipt }.to_bytes()),
+        })
+    }
+
     pub(super) fn checkpoint_view(
         &self,
         size: Option<TreeSize>,

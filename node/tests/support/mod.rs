@@ -78,6 +78,7 @@ pub fn keys(name: &str) -> Keys {
         cosigner: key(&format!("{name} cosigner")),
         log: key(&format!("{name} log")),
         network: key(&format!("{name} network")),
+        receipt: None,
     }
 }
 

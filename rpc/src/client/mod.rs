@@ -9,6 +9,7 @@ mod follow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::unit::UnitId;
 use jsonrpsee::core::client::ClientT as _;
@@ -24,13 +25,13 @@ use crate::methods::{Call, GetMembers, GetStatus, Subscribe};
 use crate::page::{Cursor, Order, PageLimit};
 use crate::params::{
     EventFilter, GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus,
-    GetHistory, GetInclusion, GetPassport, GetUnit, SubmitBatch, SubmitEvent, SubscribeBlocks,
-    SubscribeEvents, SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
+    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
+    SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
 };
 use crate::views::{
     Base64, BatchItem, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, HistoryPage, InclusionView, MembersView, PassportView, StatusView, Submitted, Text,
-    UnitView,
+    EventView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
+    Submitted, Text, UnitView,
 };
 
 /// Time for an answer: as long as a node may wait for a proof, and the way there and back.
@@ -190,6 +191,18 @@ impl Client {
         size: Option<u64>,
     ) -> Result<InclusionView, ClientError> {
         self.call(&GetInclusion { index: None, event_id: Some(Text(event)), size }).await
+    }
+
+    /// An event with a COSE receipt.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn event_receipt(
+        &self,
+        event: EventId,
+        alg: Algorithm,
+    ) -> Result<ReceiptView, ClientError> {
+        self.call(&GetReceipt { index: None, event_id: Some(Text(event)), alg: Text(alg) }).await
     }
 
     /// Proof that a leaf is in the log.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::digest::EventId;
 use consign_types::limits::SUBMIT_BATCH_MAX;
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
@@ -16,9 +17,11 @@ use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetPassport, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
+    GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
 };
-use crate::views::{Base64, BatchItem, ConsistencyView, InclusionView, Submitted};
+use crate::views::{
+    Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
+};
 
 pub(crate) type Node = Arc<dyn Backend>;
 type Module = RpcModule<Node>;
@@ -47,6 +50,7 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetBlock| async move { n.block(Height(p.height)).await })?;
     call(to, |n: Node, p: GetBlocks| async move { n.blocks(p.cursor, p.limit, p.order).await })?;
     call(to, |n: Node, _: GetMembers| async move { n.members().await })?;
+    call(to, receipt)?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }
@@ -103,15 +107,23 @@ async fn submit_batch(node: Node, params: SubmitBatch) -> Result<Vec<BatchItem>,
 }
 
 async fn inclusion(node: Node, params: GetInclusion) -> Result<InclusionView, RpcError> {
-    let leaf = match (params.index, params.event_id) {
-        (Some(index), None) => Leaf::Index(LeafIndex(index)),
-        (None, Some(event)) => Leaf::Event(event.0),
+    let leaf = leaf(params.index, params.event_id)?;
+    node.inclusion(leaf, params.size.map(TreeSize)).await
+}
+
+async fn receipt(node: Node, params: GetReceipt) -> Result<ReceiptView, RpcError> {
+    node.receipt(leaf(params.index, params.event_id)?, params.alg.0).await
+}
+
+fn leaf(index: Option<u64>, event: Option<Text<EventId>>) -> Result<Leaf, RpcError> {
+    match (index, event) {
+        (Some(index), None) => Ok(Leaf::Index(LeafIndex(index))),
+        (None, Some(event)) => Ok(Leaf::Event(event.0)),
         (None, None) | (Some(_), Some(_)) => {
             let message = "give exactly one of index and eventId";
-            return Err(RpcError::invalid_params("index", message));
+            Err(RpcError::invalid_params("index", message))
         }
-    };
-    node.inclusion(leaf, params.size.map(TreeSize)).await
+    }
 }
 
 async fn consistency(node: Node, params: GetConsistency) -> Result<ConsistencyView, RpcError> {

@@ -65,6 +65,23 @@ pub struct PassportView {
     pub passport: Base64,
 }
 
+/// One log key's word that an event is in the log (RFC 9942).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptView {
+    /// The leaf.
+    pub leaf_index: u64,
+    /// The tree whose root is signed; a quorum has cosigned its checkpoint.
+    pub tree_size: u64,
+    /// Hash of the leaf.
+    pub leaf_hash: Text<LeafHash>,
+    /// The receipt: a `COSE_Sign1` whose payload, the root, is left out.
+    pub receipt: Base64,
+    /// The event with the receipt in its unprotected header (RFC 9943, transparent statement).
+    pub event_with_receipt: Base64,
+}
+
 /// Proof that the log only grew from one size to another (RFC 6962, 2.1.2).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

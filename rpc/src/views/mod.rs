@@ -20,7 +20,7 @@ pub use event::{
     BatchItem, ClockFlag, EventContent, EventStatus, EventView, HistoryPage, Notice, Submitted,
     Update,
 };
-pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView};
+pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, ReceiptView};
 pub use text::{Base64, Moment, Text};
 pub use unit::{
     BookingView, ClosedWhy, ConditionView, ContainView, CountersView, CustodyView, JourneyView,

@@ -99,6 +99,7 @@ impl From<Millis> for Moment {
 mod schema {
     use std::borrow::Cow;
 
+    use consign_types::cose_receipt::Algorithm;
     use consign_types::digest::{
         BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
     };
@@ -145,6 +146,7 @@ mod schema {
         Place, "Place", "^414/[0-9]{13}$", "a GLN";
         Label, "Label", "^[!-~]{1,35}$", "a seal id, or a conveyance";
         Kind, "Kind", "^[a-z-]+$", "kind of an event";
+        Algorithm, "ReceiptAlgorithm", "^(ed25519|es256)$", "how a COSE receipt is signed";
         DeliveryFactor, "DeliveryFactor", "^[a-z-]+$", "what proves a delivery";
     }
 

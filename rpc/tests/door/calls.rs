@@ -8,6 +8,7 @@ use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::views::{BatchItem, EventStatus};
+use consign_types::cose_receipt::Algorithm;
 use serde_json::{Value, json};
 
 use crate::fake::{Door, event_that_fails_with, within};
@@ -35,6 +36,10 @@ async fn every_call_answers_what_the_node_said() {
         assert_eq!(client.event_inclusion(event, None).await, Ok(samples::inclusion(4, 7)));
         assert_eq!(client.consistency(3, 7).await, Ok(samples::consistency(3, 7)));
         assert_eq!(client.passport(samples::unit(), Some(9)).await, Ok(samples::passport(9)));
+        let receipt = client.event_receipt(event, Algorithm::Ed25519).await;
+        assert_eq!(receipt, Ok(samples::receipt(4)));
+        let receipt = client.event_receipt(event, Algorithm::Es256).await;
+        assert_eq!(receipt, Ok(samples::receipt(5)));
         assert_eq!(client.status().await, Ok(samples::status(0)));
         assert_eq!(client.block(5).await, Ok(samples::block(5)));
         let blocks = client.blocks(None, limit(2), Order::Desc).await.expect("blocks").data;
@@ -165,7 +170,7 @@ fn an_error_of_a_newer_server_keeps_its_number_and_advice() {
 async fn what_is_no_call_gets_its_own_error() {
     let door = Door::open(ServerLimits::default()).await;
     let unit = samples::unit().to_string();
-    let cases: [(&str, Value, &str, Option<&str>); 9] = [
+    let cases: [(&str, Value, &str, Option<&str>); 11] = [
         ("custody_nothing", json!({}), "method_not_found", None),
         ("custody_getUnit", json!([unit]), "invalid_params", Some("params")),
         ("custody_getUnit", json!({}), "invalid_params", Some("unitId")),
@@ -178,6 +183,8 @@ async fn what_is_no_call_gets_its_own_error() {
             Some("limit"),
         ),
         ("proof_getInclusion", json!({}), "invalid_params", Some("index")),
+        ("proof_getReceipt", json!({}), "invalid_params", Some("index")),
+        ("proof_getReceipt", json!({ "index": 4, "alg": "rs256" }), "invalid_params", Some("alg")),
         ("proof_getConsistency", json!({"from": 2, "to": 1}), "invalid_params", Some("from")),
         ("chain_subscribeBlocks", json!({}), "unsupported", None),
     ];

@@ -26,6 +26,7 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         ("proof_getCheckpoint", json!({ "size": 7 })),
         // `index` and `eventId` exclude each other; the second is tried below.
         ("proof_getInclusion", json!({ "index": 4, "size": 7 })),
+        ("proof_getReceipt", json!({ "index": 4, "alg": "es256" })),
         ("proof_getConsistency", json!({ "from": 3, "to": 7 })),
         ("chain_getStatus", json!({})),
         ("chain_getBlock", json!({ "height": 3 })),
@@ -70,7 +71,7 @@ async fn every_method_of_the_document_answers_with_all_of_its_parameters() {
             .flatten()
             .filter_map(|p| p["name"].as_str())
             .collect();
-        if name == "proof_getInclusion" {
+        if ["proof_getInclusion", "proof_getReceipt"].contains(&name.as_str()) {
             assert!(known.remove("eventId"));
         }
         let used: BTreeSet<&str> =
@@ -85,9 +86,11 @@ async fn every_method_of_the_document_answers_with_all_of_its_parameters() {
             assert!(answer.get("result").is_some(), "{name}: {answer}");
         }
     }
-    let by_event = json!({ "eventId": samples::event().to_string() });
-    let answer = within(raw::call(door.address, "proof_getInclusion", by_event)).await;
-    assert!(answer["result"].is_object(), "{answer}");
+    for method in ["proof_getInclusion", "proof_getReceipt"] {
+        let by_event = json!({ "eventId": samples::event().to_string() });
+        let answer = within(raw::call(door.address, method, by_event)).await;
+        assert!(answer["result"].is_object(), "{answer}");
+    }
 }
 
 #[test]

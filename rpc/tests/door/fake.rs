@@ -14,9 +14,10 @@ use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, StatusView, Submitted, Update,
+    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
 use consign_types::event::SignedEvent;
 use consign_types::unit::UnitId;
@@ -178,6 +179,14 @@ impl Backend for Fake {
             Leaf::Event(_) => LeafIndex(4),
         };
         Ok(samples::inclusion(index, size.map_or(7, |size| size.0)))
+    }
+
+    async fn receipt(&self, leaf: Leaf, alg: Algorithm) -> Result<ReceiptView, RpcError> {
+        match (leaf, alg) {
+            (Leaf::Index(index), Algorithm::Ed25519) => Ok(samples::receipt(index.0)),
+            (Leaf::Event(_), Algorithm::Ed25519) => Ok(samples::receipt(4)),
+            (_, Algorithm::Es256) => Ok(samples::receipt(5)),
+        }
     }
 
     async fn passport(&self, _: UnitId, since: Height) -> Result<PassportView, RpcError> {

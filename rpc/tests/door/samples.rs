@@ -4,7 +4,7 @@ use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView, ConsistencyView,
     ContainView, CountersView, CustodyView, EventStatus, EventView, Finality, InclusionView,
     JourneyView, MemberView, MembersView, OwnAndEffective, PassportView, PeerView, PoolView,
-    SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    ReceiptView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -124,6 +124,16 @@ pub fn inclusion(leaf_index: u64, tree_size: u64) -> InclusionView {
 pub fn passport(size: u64) -> PassportView {
     let passport = Base64(vec![1, 2, 3]);
     PassportView { unit: unit().into(), size, height: 5, passport }
+}
+
+pub fn receipt(leaf_index: u64) -> ReceiptView {
+    ReceiptView {
+        leaf_index,
+        tree_size: 7,
+        leaf_hash: Text(LeafHash(digest("leaf"))),
+        receipt: Base64(vec![4, 5]),
+        event_with_receipt: Base64(vec![1, 4, 5]),
+    }
 }
 
 pub fn consistency(from: u64, to: u64) -> ConsistencyView {

@@ -28,3 +28,4 @@ pub mod time;
 pub mod trust;
 pub mod unit;
 pub mod validator;
+pub mod witness;

@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Epoch, Height};
 use crate::certificate::Domain;
+use crate::checkpoint::{self, NotProven, Proven};
 use crate::codec::DecodeError;
 use crate::digest::NetworkId;
 use crate::genesis::Genesis;
 use crate::key::PublicKey;
+use crate::note::Note;
 use crate::party::PartyId;
+use crate::time::Millis;
 use crate::validator::{Validator, ValidatorSet};
+use crate::witness::{self, WitnessRule, witness_key};
 
 /// Bytes of a trust file.
 pub const TRUST_BYTES_MAX: usize = 64 * 1024;
@@ -39,6 +43,8 @@ pub struct Trust {
     pub validators: ValidatorSet,
     /// Log keys of the nodes that serve the log; each signs checkpoints under the origin's name.
     pub logs: Vec<(PartyId, PublicKey)>,
+    /// Whom of the witnesses to count, and what is demanded of them.
+    pub witnesses: WitnessRule,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -52,6 +58,24 @@ struct File {
     validators: Vec<FileValidator>,
     #[serde(default)]
     logs: Vec<FileLog>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<FileWitness>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    witnesses_needed: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness_age_max_s: Option<u64>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileWitness {
+    name: String,
+    key: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Deserialize, Serialize)]
@@ -80,7 +104,29 @@ impl Trust {
             height: Height(0),
             validators: genesis.validators().clone(),
             logs,
+            witnesses: WitnessRule {
+                keys: genesis.witnesses().iter().map(|witness| witness.key().clone()).collect(),
+                ..WitnessRule::default()
+            },
         }
+    }
+
+    /// The same, for judging ages at `now`. Without it a trust file that limits the age of witnesses
+    /// trusts nothing.
+    pub fn at(mut self, now: Millis) -> Self {
+        self.witnesses.now = Some(now);
+        self
+    }
+
+    /// Checks that the checkpoint in `note` is of this network's log, that a quorum of `set` cosigned it,
+    /// and as many witnesses as this file demands. `set` is [`Self::validators`] or what followed from it.
+    ///
+    /// # Errors
+    /// As [`checkpoint::verify`], and where the witnesses do not suffice.
+    pub fn verify(&self, note: &Note, set: &ValidatorSet) -> Result<Proven, NotProven> {
+        let proven = checkpoint::verify(note, &self.origin, set)?;
+        let witnessed = self.witnesses.check(note, &proven.checkpoint)?;
+        Ok(Proven { witnessed, ..proven })
     }
 
     /// Where consensus signatures are valid.
@@ -111,6 +157,14 @@ impl Trust {
             height: self.height.0,
             validators: validators.collect(),
             logs: logs.collect(),
+            witnesses: self
+                .witnesses
+                .keys
+                .iter()
+                .map(|key| FileWitness { name: key.name().to_string(), key: key.key().to_string() })
+                .collect(),
+            witnesses_needed: self.witnesses.needed,
+            witness_age_max_s: self.witnesses.age_max_s,
         };
         let mut text = serde_json::to_string_pretty(&file).expect("strings and numbers serialise");
         text.push('\n');
@@ -150,13 +204,35 @@ impl Trust {
             .iter()
             .map(|log| Ok((party(&log.party)?, key(&log.key)?)))
             .collect::<Result<Vec<_>, DecodeError>>()?;
+        let validators = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
+        let keys = file
+            .witnesses
+            .iter()
+            .map(|witness| witness_key(&witness.name, key(&witness.key)?).map_err(|e| bad(&e)))
+            .collect::<Result<Vec<_>, DecodeError>>()?;
+        let all = validators.validators().iter();
+        let others = all.flat_map(|v| [v.consensus_key, v.cosigner_key, v.network_key]);
+        witness::distinct(
+            &keys.iter().collect::<Vec<_>>(),
+            &file.origin,
+            &others.collect::<Vec<_>>(),
+        )
+        .map_err(|e| bad(&e))?;
+        let (needed, age_max_s) = (file.witnesses_needed, file.witness_age_max_s);
+        if needed > keys.len() {
+            return Err(bad(&"it needs more witnesses than it names"));
+        }
+        if age_max_s.is_some() && needed == 0 {
+            return Err(bad(&"it limits the age of witnesses and needs none"));
+        }
         Ok(Self {
             origin: file.origin,
             network: file.network.parse().map_err(|e| bad(&e))?,
             epoch: Epoch(file.epoch),
             height: Height(file.height),
-            validators: ValidatorSet::new(validators).map_err(|e| bad(&e))?,
+            validators,
             logs,
+            witnesses: WitnessRule { keys, needed, age_max_s, now: None },
         })
     }
 }

@@ -16,6 +16,7 @@
 mod build;
 mod custody;
 mod format;
+mod lines;
 mod replay;
 mod story;
 mod verify;

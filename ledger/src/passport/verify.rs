@@ -9,13 +9,12 @@ use alloc::vec::Vec;
 
 use consign_types::block::{BlockRecord, Height, LeafIndex, TreeSize};
 use consign_types::certificate::BadCertificate;
-use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven as Cosigned, cosigner_key};
+use consign_types::checkpoint::{Checkpoint, NotProven, Proven as Cosigned};
 use consign_types::codec::{Canonical as _, DecodeError};
 use consign_types::digest::Digest;
 use consign_types::event::{Action, Event, NotVerified, SignedEvent, Subject};
 use consign_types::limits::{DEPTH_MAX, PASSPORT_EVENTS_MAX};
 use consign_types::merkle::{self, BadProof, InclusionProof};
-use consign_types::note::Note;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
@@ -23,6 +22,7 @@ use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
 use super::custody::{self, Custodian, Holding};
+use super::lines;
 use super::replay::{Change, touch};
 use super::{Entered, Passport, Proven};
 use crate::map::BadMapProof;
@@ -130,8 +130,10 @@ pub enum BadPassport {
     /// The checkpoint is not cosigned as it must be.
     #[error("the checkpoint is not established")]
     Checkpoint(#[source] NotProven),
-    /// Lines under the checkpoint that are not one of each validator, in order.
-    #[error("the checkpoint carries something else than cosignatures of its validators, in order")]
+    /// Lines under the checkpoint that are not one of each validator and each witness, in order.
+    #[error(
+        "the checkpoint carries something else than cosignatures of its validators and witnesses, in order"
+    )]
     CheckpointLines,
     /// The record is of another validator set than the one that the passport leads to.
     #[error("the block record names another validator set, or no later height")]
@@ -291,7 +293,7 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
         return Err(BadPassport::Network);
     }
     let set = follow_sets(passport, trust)?;
-    let cosigned = check_checkpoint(passport, trust, set)?;
+    let cosigned = lines::check(&passport.checkpoint, trust, set)?;
     let record = &passport.record;
     check_record(passport, &cosigned.checkpoint, trust, set)?;
     let entries = Entries::check(passport)?;
@@ -384,32 +386,6 @@ fn follow_sets<'a>(
         (set, height) = (&link.set, record.height);
     }
     Ok(set)
-}
-
-fn check_checkpoint(
-    passport: &Passport,
-    trust: &Trust,
-    set: &ValidatorSet,
-) -> Result<Cosigned, BadPassport> {
-    let malformed = |why| BadPassport::Checkpoint(NotProven::Malformed(why));
-    let note: Note = passport.checkpoint.parse().map_err(malformed)?;
-    let cosigned =
-        checkpoint::verify(&note, &trust.origin, set).map_err(BadPassport::Checkpoint)?;
-    // One line for each validator that was found, in their order, and nothing beside them.
-    let mut lines = note.signatures().iter();
-    for index in &cosigned.validators {
-        let validator = set.get(*index).ok_or(BadPassport::CheckpointLines)?;
-        let key = cosigner_key(&trust.origin, &validator.party, validator.cosigner_key)
-            .map_err(malformed)?;
-        let line = lines.next().ok_or(BadPassport::CheckpointLines)?;
-        if line.name != key.name() || line.key_id != key.key_id() {
-            return Err(BadPassport::CheckpointLines);
-        }
-    }
-    if lines.next().is_some() {
-        return Err(BadPassport::CheckpointLines);
-    }
-    Ok(cosigned)
 }
 
 fn check_record(

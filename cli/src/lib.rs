@@ -22,6 +22,7 @@ pub mod proof;
 pub mod replay;
 pub mod unit;
 pub mod verify;
+pub mod witness;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Verify(args) => verify::run(console, global.trust.as_deref(), &args),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(command),
+        Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

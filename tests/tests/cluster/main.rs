@@ -13,3 +13,4 @@ mod passport;
 mod replay;
 mod stranger;
 mod tiles;
+mod witness;

@@ -9,7 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::console::Format;
-use crate::{audit, config, devnet, event, keys, network, passport, proof, replay, unit, verify};
+use crate::{
+    audit, config, devnet, event, keys, network, passport, proof, replay, unit, verify, witness,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -121,4 +123,7 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Cosign the growth of networks, without running a node
+    #[command(subcommand)]
+    Witness(witness::Command),
 }

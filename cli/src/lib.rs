@@ -23,6 +23,7 @@ pub mod proof;
 pub mod replay;
 pub mod unit;
 pub mod verify;
+pub mod witness;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Export(command) => wait_for(audit::export(console, global, command)),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(command),
+        Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

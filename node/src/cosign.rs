@@ -17,6 +17,7 @@ use consign_types::digest::TreeRoot;
 use consign_types::key::{PublicKey, SecretKey, Signature};
 use consign_types::note::Note;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
+use consign_types::witness::Witness;
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -25,6 +26,7 @@ use crate::p2p::{Class, NetHandle};
 use crate::state::{Committed, sure};
 use crate::store::{CosignedState, Fault, Tip};
 use crate::wire::Cosigned;
+use crate::witness::Lines;
 
 /// Sizes ahead of this node's own, or behind it, that cosignatures are kept for.
 const SIZES_KEPT: usize = 256;
@@ -38,6 +40,7 @@ pub struct Cosigner {
     log_key: SecretKey,
     net: NetHandle,
     status: Arc<Mutex<Option<Status>>>,
+    witnesses: Vec<Witness>,
     inner: Mutex<Inner>,
 }
 
@@ -49,6 +52,10 @@ struct Inner {
     newest: Option<(TreeSize, String)>,
     /// The newest, and when it was sent to everybody.
     own: Option<(Cosigned, Instant)>,
+    /// What witnesses said of the newest size that they cosigned.
+    witnessed: Lines,
+    /// The largest size that was served as the newest: nobody is shown a log that shrinks.
+    served: TreeSize,
 }
 
 impl Cosigner {
@@ -70,12 +77,18 @@ impl Cosigner {
             newest: committed.store().newest_note()?,
             ..Inner::default()
         };
+        let witnesses = committed.genesis().witnesses().to_vec();
+        let inner = match &inner.newest {
+            Some((_, note)) => Inner { witnessed: Lines::of(note, &witnesses), ..inner },
+            None => inner,
+        };
         Ok(Self {
             origin: committed.genesis().origin().to_owned(),
             cosigner: index.map(|at| (ValidatorIndex(at as u16), config.keys.cosigner.clone())),
             log_key: config.keys.log.clone(),
             net,
             status,
+            witnesses,
             inner: Mutex::new(inner),
         })
     }
@@ -189,6 +202,53 @@ impl Cosigner {
         self.lock().newest.as_ref().map(|(_, note)| note.clone())
     }
 
+    /// The checkpoint to serve as the newest: the one that witnesses cosigned, while it is young and covers
+    /// `covers`, else the newest one with a quorum. Where there are no witnesses, always that.
+    pub fn served_note(&self, covers: TreeSize) -> Option<String> {
+        let inner = self.lock();
+        let witnessed = inner.witnessed.young().filter(|(size, _)| *size >= covers);
+        let newest = inner.newest.as_ref().map(|(_, note)| note.as_str());
+        witnessed.map(|(_, note)| note).or(newest).map(str::to_owned)
+    }
+
+    /// The same for whoever follows the log: never a smaller one than before.
+    pub fn followed_note(&self) -> Option<String> {
+        let served = self.lock().served;
+        let note = self.served_note(served)?;
+        let size = Checkpoint::from_text(note.parse::<Note>().ok()?.text()).ok()?.size;
+        let mut inner = self.lock();
+        inner.served = inner.served.max(size);
+        Some(note)
+    }
+
+    /// Takes what witnesses said of a checkpoint that has a quorum, and puts it under the note.
+    pub fn take_witnesses(
+        &self,
+        committed: &Committed,
+        of: &Checkpoint,
+        said: Vec<(usize, Cosignature)>,
+    ) {
+        let mut inner = self.lock();
+        let stored = match &inner.newest {
+            Some((size, note)) if *size == of.size => Some(note.clone()),
+            _ => sure(committed.store().note(of.size)),
+        };
+        let Some(Ok(mut note)) = stored.map(|note| note.parse::<Note>()) else { return };
+        if note.text() != of.text() {
+            return;
+        }
+        inner.witnessed.take(of, said);
+        inner.witnessed.put_under(&mut note, of, &self.witnesses);
+        let text = note.to_string();
+        sure(committed.store().put_note(of.size, &text));
+        inner.witnessed.keep(&text);
+        if let Some((size, newest)) = &mut inner.newest
+            && *size == of.size
+        {
+            *newest = text;
+        }
+    }
+
     /// Takes a checkpoint that a peer has a quorum for, if it is of this node's own log.
     pub fn adopt(&self, committed: &Committed, text: &str) {
         let Ok(note) = text.parse::<Note>() else { return };
@@ -238,7 +298,8 @@ impl Cosigner {
             if agreeing.len() < set.quorum() {
                 continue;
             }
-            let Some(note) = self.note(size, root, &agreeing, &set) else { continue };
+            let Some(mut note) = self.note(size, root, &agreeing, &set) else { continue };
+            inner.witnessed.put_under(&mut note, &self.checkpoint(size, root), &self.witnesses);
             let text = note.to_string();
             let unchanged = inner.newest.as_ref().is_some_and(|(s, n)| *s == size && *n == text);
             if !unchanged {

@@ -54,6 +54,12 @@ pub struct Metrics {
     pub net_bytes: Family<[(&'static str, &'static str); 1], Gauge<i64>>,
     /// Handshakes of unknown peers refused.
     pub handshakes_refused: Gauge<u64, AtomicU64>,
+    /// Cosignatures that witnesses gave.
+    pub witness_cosignatures: Family<[(&'static str, String); 1], Counter>,
+    /// Times that a witness was asked in vain.
+    pub witness_failures: Family<[(&'static str, String); 1], Counter>,
+    /// Leaves under a cosignature of a witness.
+    pub witnessed_size: Gauge,
     /// Messages to and from peers that a full queue had no room for.
     pub messages_dropped: Gauge<u64, AtomicU64>,
 }
@@ -84,6 +90,9 @@ impl Default for Metrics {
             fsync_seconds: seconds(),
             net_bytes: Family::default(),
             handshakes_refused: Gauge::default(),
+            witness_cosignatures: Family::default(),
+            witness_failures: Family::default(),
+            witnessed_size: Gauge::default(),
             messages_dropped: Gauge::default(),
         };
         metrics.register();
@@ -138,6 +147,21 @@ impl Metrics {
             "p2p_handshakes_refused",
             "Unknown peers refused",
             self.handshakes_refused.clone(),
+        );
+        r.register(
+            "witness_cosignatures",
+            "Cosignatures that witnesses gave",
+            self.witness_cosignatures.clone(),
+        );
+        r.register(
+            "witness_failures",
+            "Times that a witness was asked in vain",
+            self.witness_failures.clone(),
+        );
+        r.register(
+            "log_witnessed_size",
+            "Leaves under a cosignature of a witness",
+            self.witnessed_size.clone(),
         );
         r.register(
             "p2p_messages_dropped",

@@ -129,6 +129,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
         tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
         tokio::spawn(announce(parts.clone())),
+        tokio::spawn(crate::witness::run(parts.clone())),
         tokio::spawn(tick(parts.clone(), jobs_tx.clone())),
         tokio::spawn({
             let relay = Arc::clone(&parts.relay);

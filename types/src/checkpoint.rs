@@ -19,6 +19,7 @@ use crate::key::{BadSignature, PublicKey, SecretKey, Signature};
 use crate::note::{KeyType, Note, NoteSignature, VerifierKey};
 use crate::party::PartyId;
 use crate::validator::{ValidatorIndex, ValidatorSet};
+use crate::witness::Witnessed;
 
 const WHAT: &str = "checkpoint";
 /// Latest time that a cosignature may name (tlog-cosignature, "Format").
@@ -53,6 +54,8 @@ pub struct Proven {
     pub validators: Vec<ValidatorIndex>,
     /// The quorum-th newest of their times, seconds since the epoch: how fresh it is.
     pub time_s: u64,
+    /// Witnesses whose cosignatures hold; nobody where no trust file says whom to count.
+    pub witnessed: Witnessed,
 }
 
 /// Why a checkpoint is not trusted.
@@ -80,6 +83,28 @@ pub enum NotProven {
         /// How many must have.
         quorum: usize,
     },
+    /// A cosignature under a witness' name and key id that does not hold.
+    #[error("the cosignature of the witness {0} does not hold")]
+    WitnessSignature(String),
+    /// Too few witnesses.
+    #[error("{found} of the {needed} witnesses that are needed cosigned")]
+    NoWitnesses {
+        /// Witnesses that cosigned.
+        found: usize,
+        /// How many must have.
+        needed: usize,
+    },
+    /// Witnesses that cosigned too long ago.
+    #[error("the witnesses cosigned {age_s} s ago, and no more than {max_s} s are allowed")]
+    WitnessesOld {
+        /// How long ago.
+        age_s: u64,
+        /// How long it may be.
+        max_s: u64,
+    },
+    /// An age to be judged by nobody's clock.
+    #[error("the trust file limits the age of witnesses, and nobody said what time it is")]
+    NoTime,
 }
 
 impl Checkpoint {
@@ -173,6 +198,9 @@ pub fn cosigner_key(
 }
 
 /// Checks that a quorum of `set` cosigned the checkpoint in `note`, which must be of the log `origin`.
+/// Of witnesses it knows nothing: whoever has a trust file asks [`Trust::verify`].
+///
+/// [`Trust::verify`]: crate::trust::Trust::verify
 ///
 /// # Errors
 /// [`NotProven`] says what is missing. A wrong signature under a validator's name is an error, not a
@@ -203,7 +231,8 @@ pub fn verify(note: &Note, origin: &str, set: &ValidatorSet) -> Result<Proven, N
         return Err(NotProven::NoQuorum { found, quorum });
     }
     times.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(Proven { checkpoint, validators, time_s: times[quorum - 1] })
+    let witnessed = Witnessed::default();
+    Ok(Proven { checkpoint, validators, time_s: times[quorum - 1], witnessed })
 }
 
 /// Whether the log whose key is `key` signed the note, under the name `origin`.

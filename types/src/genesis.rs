@@ -11,11 +11,14 @@ use crate::certificate::Domain;
 use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{BlockId, Digest, MapRoot, NetworkId, TreeRoot};
 use crate::key::PublicKey;
-use crate::limits::{CONTEST_WINDOW_MS, GENESIS_BYTES_MAX, MEMBERS_MAX, RETURN_WINDOW_MS};
+use crate::limits::{
+    CONTEST_WINDOW_MS, GENESIS_BYTES_MAX, MEMBERS_MAX, RETURN_WINDOW_MS, WITNESSES_MAX,
+};
 use crate::merkle;
 use crate::party::PartyId;
 use crate::time::Millis;
 use crate::validator::ValidatorSet;
+use crate::witness::{self, BadWitness, Witness, witness_key};
 
 /// Longest origin line of a checkpoint.
 const ORIGIN_BYTES_MAX: usize = 128;
@@ -63,6 +66,7 @@ pub struct Genesis {
     members: Vec<Member>,
     validators: ValidatorSet,
     params: Params,
+    witnesses: Vec<Witness>,
 }
 
 /// Why these values do not make a genesis.
@@ -83,6 +87,9 @@ pub enum BadGenesis {
     /// An interval of zero, or above a minute.
     #[error("the block interval is {0} ms, outside of 1 to 60000")]
     Interval(u32),
+    /// Witnesses that cannot stand beside each other, or beside validators and members.
+    #[error(transparent)]
+    Witness(#[from] BadWitness),
 }
 
 impl Genesis {
@@ -123,7 +130,24 @@ impl Genesis {
         if !(1..=60_000).contains(&params.block_interval_ms) {
             return Err(BadGenesis::Interval(params.block_interval_ms));
         }
-        Ok(Self { origin: origin.to_string(), time, members, validators, params })
+        let witnesses = Vec::new();
+        Ok(Self { origin: origin.to_string(), time, members, validators, params, witnesses })
+    }
+
+    /// The same with witnesses that the network asks; in ascending order of their names from here on.
+    ///
+    /// # Errors
+    /// When there are too many, or one shares its name or key with another, a validator or a member.
+    pub fn with_witnesses(mut self, mut witnesses: Vec<Witness>) -> Result<Self, BadGenesis> {
+        witnesses.sort_by(|a, b| a.name().cmp(b.name()));
+        let validators = self.validators.validators().iter();
+        let others = validators
+            .flat_map(|v| [v.consensus_key, v.cosigner_key, v.network_key])
+            .chain(self.members.iter().map(|member| member.key));
+        let keys: Vec<_> = witnesses.iter().map(Witness::key).collect();
+        witness::distinct(&keys, &self.origin, &others.collect::<Vec<_>>())?;
+        self.witnesses = witnesses;
+        Ok(self)
     }
 
     /// First line of every checkpoint of this network.
@@ -149,6 +173,11 @@ impl Genesis {
     /// Parameters.
     pub const fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// Witnesses that the network asks, ascending by name.
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
     }
 
     /// The network's name.
@@ -206,7 +235,9 @@ impl Canonical for Genesis {
     const BYTES_MAX: usize = GENESIS_BYTES_MAX;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(6).sure().str(GENESIS_TAG).sure();
+        // Without witnesses the list is left out.
+        let items = 6 + u64::from(!self.witnesses.is_empty());
+        to.array(items).sure().str(GENESIS_TAG).sure();
         to.str(&self.origin).sure().u64(self.time.0).sure();
         to.array(self.members.len() as u64).sure();
         for member in &self.members {
@@ -215,10 +246,20 @@ impl Canonical for Genesis {
         }
         self.validators.write(to);
         self.params.write(to);
+        if !self.witnesses.is_empty() {
+            to.array(self.witnesses.len() as u64).sure();
+        }
+        for witness in &self.witnesses {
+            to.array(3).sure().str(witness.name()).sure();
+            to.bytes(witness.key().key().as_bytes()).sure().str(witness.url()).sure();
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(6)?;
+        let items = from.array()?;
+        if !(6..=7).contains(&items) {
+            return Err(from.error(alloc::format!("an array of {items} items, not 6 or 7")));
+        }
         if from.text()? != GENESIS_TAG {
             return Err(from.error("another tag"));
         }
@@ -234,7 +275,19 @@ impl Canonical for Genesis {
         })?;
         let validators = ValidatorSet::read(from)?;
         let params = Params::read(from)?;
-        Self::new(origin, time, members, validators, params).map_err(|e| from.error(e))
+        let genesis =
+            Self::new(origin, time, members, validators, params).map_err(|e| from.error(e))?;
+        if items == 6 {
+            return Ok(genesis);
+        }
+        let witnesses = from.list(WITNESSES_MAX, |from| {
+            from.array_of(3)?;
+            let (name, key, url) = (from.text()?, PublicKey::read(from)?, from.text()?);
+            let key = witness_key(name, key).map_err(|e| from.error(e))?;
+            Witness::new(&key, url).map_err(|e| from.error(e))
+        })?;
+        // A list in another order, or an empty one, prints differently: the codec refuses it.
+        genesis.with_witnesses(witnesses).map_err(|e| from.error(e))
     }
 }
 

@@ -31,3 +31,4 @@ pub mod time;
 pub mod trust;
 pub mod unit;
 pub mod validator;
+pub mod witness;

@@ -29,6 +29,9 @@ pub const BLOCK_MAP_WRITES_MAX: usize = 16_384;
 /// Validators in a set.
 pub const VALIDATORS_MAX: usize = 21;
 
+/// Witnesses of a network.
+pub const WITNESSES_MAX: usize = 16;
+
 /// Members of a network.
 pub const MEMBERS_MAX: usize = 1_024;
 

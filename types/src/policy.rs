@@ -13,7 +13,8 @@ use crate::codec::DecodeError;
 use crate::note::{KeyType, VerifierKey};
 use crate::trust::Trust;
 
-/// The policy text: the logs' keys, each validator as a witness, and a quorum of them as a group.
+/// The policy text: the logs' keys, each validator as a witness, and a quorum of them as a group; beside
+/// it, where the trust file demands outsiders, as many of them as a second one. An age has no words there.
 ///
 /// A witness goes by its cosigner name, `<origin>/<party>`. The bare party will not do: witnesses and
 /// groups share one namespace with the word `none`, and a party may be called `none` or `validators`.
@@ -35,6 +36,23 @@ pub fn policy(trust: &Trust) -> Result<String, DecodeError> {
         names.push(key.name().to_string());
     }
     let quorum = trust.validators.quorum();
-    text.push_str(&format!("group validators {quorum} {}\nquorum validators\n", names.join(" ")));
+    text.push_str(&format!("group validators {quorum} {}\n", names.join(" ")));
+    let rule = &trust.witnesses;
+    // Outsiders that nobody demands are named still: a reader sees whom it may ask for.
+    for key in &rule.keys {
+        text.push_str(&format!("witness {} {key}\n", key.name()));
+    }
+    if rule.needed == 0 {
+        text.push_str("quorum validators\n");
+        return Ok(text);
+    }
+    let names: Vec<_> = rule.keys.iter().map(VerifierKey::name).collect();
+    text.push_str(&format!(
+        "group witnesses {} {}\n\
+         group validators-and-witnesses all validators witnesses\n\
+         quorum validators-and-witnesses\n",
+        rule.needed,
+        names.join(" ")
+    ));
     Ok(text)
 }

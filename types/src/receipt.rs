@@ -13,13 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::block::LeafIndex;
-use crate::checkpoint::{self, Checkpoint, NotProven, Proven};
+use crate::checkpoint::{Checkpoint, NotProven, Proven};
 use crate::codec::DecodeError;
 use crate::digest::{Digest, LeafHash};
 use crate::limits::LOG_ENTRY_BYTES_MAX;
 use crate::merkle::{BadProof, InclusionProof};
 use crate::note::{NOTE_BYTES_MAX, Note};
-use crate::validator::ValidatorSet;
+use crate::trust::Trust;
 
 const WHAT: &str = "receipt";
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
@@ -61,23 +61,19 @@ impl Receipt {
         self.to_string()
     }
 
-    /// Checks that `leaf` is in the log `origin` as a quorum of `set` cosigned it.
+    /// Checks that `leaf` is in the log as a quorum of validators, and the witnesses that `trust` demands,
+    /// cosigned it.
     ///
     /// # Errors
     /// [`BadReceipt::Inclusion`] where the hashes do not fit, [`BadReceipt::Checkpoint`] where the
     /// cosignatures do not suffice.
-    pub fn verify(
-        &self,
-        leaf: LeafHash,
-        origin: &str,
-        set: &ValidatorSet,
-    ) -> Result<Proven, BadReceipt> {
+    pub fn verify(&self, leaf: LeafHash, trust: &Trust) -> Result<Proven, BadReceipt> {
         let malformed = |e| BadReceipt::Checkpoint(NotProven::Malformed(e));
         let claimed = Checkpoint::from_text(self.checkpoint.text()).map_err(malformed)?;
         let proof =
             InclusionProof { index: self.index, size: claimed.size, path: self.path.clone() };
         proof.verify(leaf, claimed.root).map_err(BadReceipt::Inclusion)?;
-        checkpoint::verify(&self.checkpoint, origin, set).map_err(BadReceipt::Checkpoint)
+        trust.verify(&self.checkpoint, &trust.validators).map_err(BadReceipt::Checkpoint)
     }
 }
 

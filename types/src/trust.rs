@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Epoch, Height};
 use crate::certificate::Domain;
+use crate::checkpoint::{self, NotProven, Proven};
 use crate::codec::DecodeError;
 use crate::digest::NetworkId;
 use crate::es256::Es256Key;
 use crate::genesis::Genesis;
 use crate::key::PublicKey;
+use crate::note::Note;
 use crate::party::PartyId;
+use crate::time::Millis;
 use crate::validator::{Validator, ValidatorSet};
+use crate::witness::{self, WitnessRule, witness_key};
 
 /// Bytes of a trust file.
 pub const TRUST_BYTES_MAX: usize = 64 * 1024;
@@ -42,6 +46,8 @@ pub struct Trust {
     pub logs: Vec<(PartyId, PublicKey)>,
     /// Keys on P-256 with which nodes make COSE receipts for tools that know no Ed25519.
     pub receipt_keys: Vec<(PartyId, Es256Key)>,
+    /// Whom of the witnesses to count, and what is demanded of them.
+    pub witnesses: WitnessRule,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -57,6 +63,24 @@ struct File {
     logs: Vec<FileLog>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     receipt_keys: Vec<FileLog>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<FileWitness>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    witnesses_needed: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness_age_max_s: Option<u64>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileWitness {
+    name: String,
+    key: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Deserialize, Serialize)]
@@ -86,7 +110,35 @@ impl Trust {
             validators: genesis.validators().clone(),
             logs,
             receipt_keys: Vec::new(),
+            witnesses: WitnessRule {
+                keys: genesis.witnesses().iter().map(|witness| witness.key().clone()).collect(),
+                ..WitnessRule::default()
+            },
         }
+    }
+
+    /// The same, for judging ages at `now`. Without it a trust file that limits the age of witnesses
+    /// trusts nothing.
+    pub fn at(mut self, now: Millis) -> Self {
+        self.witnesses.now = Some(now);
+        self
+    }
+
+    /// The same, with witnesses known and none demanded: for what does not grow stale.
+    pub fn undemanding(&self) -> Self {
+        let witnesses = WitnessRule { needed: 0, age_max_s: None, ..self.witnesses.clone() };
+        Self { witnesses, ..self.clone() }
+    }
+
+    /// Checks that the checkpoint in `note` is of this network's log, that a quorum of `set` cosigned it,
+    /// and as many witnesses as this file demands. `set` is [`Self::validators`] or what followed from it.
+    ///
+    /// # Errors
+    /// As [`checkpoint::verify`], and where the witnesses do not suffice.
+    pub fn verify(&self, note: &Note, set: &ValidatorSet) -> Result<Proven, NotProven> {
+        let proven = checkpoint::verify(note, &self.origin, set)?;
+        let witnessed = self.witnesses.check(note, &proven.checkpoint)?;
+        Ok(Proven { witnessed, ..proven })
     }
 
     /// Where consensus signatures are valid.
@@ -122,6 +174,14 @@ impl Trust {
             validators: validators.collect(),
             logs: logs.collect(),
             receipt_keys: receipt_keys.collect(),
+            witnesses: self
+                .witnesses
+                .keys
+                .iter()
+                .map(|key| FileWitness { name: key.name().to_string(), key: key.key().to_string() })
+                .collect(),
+            witnesses_needed: self.witnesses.needed,
+            witness_age_max_s: self.witnesses.age_max_s,
         };
         let mut text = serde_json::to_string_pretty(&file).expect("strings and numbers serialise");
         text.push('\n');
@@ -167,14 +227,36 @@ impl Trust {
             .iter()
             .map(|log| Ok((party(&log.party)?, receipt_key(&log.key)?)))
             .collect::<Result<Vec<_>, DecodeError>>()?;
+        let validators = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
+        let keys = file
+            .witnesses
+            .iter()
+            .map(|witness| witness_key(&witness.name, key(&witness.key)?).map_err(|e| bad(&e)))
+            .collect::<Result<Vec<_>, DecodeError>>()?;
+        let all = validators.validators().iter();
+        let others = all.flat_map(|v| [v.consensus_key, v.cosigner_key, v.network_key]);
+        witness::distinct(
+            &keys.iter().collect::<Vec<_>>(),
+            &file.origin,
+            &others.collect::<Vec<_>>(),
+        )
+        .map_err(|e| bad(&e))?;
+        let (needed, age_max_s) = (file.witnesses_needed, file.witness_age_max_s);
+        if needed > keys.len() {
+            return Err(bad(&"it needs more witnesses than it names"));
+        }
+        if age_max_s.is_some() && needed == 0 {
+            return Err(bad(&"it limits the age of witnesses and needs none"));
+        }
         Ok(Self {
             origin: file.origin,
             network: file.network.parse().map_err(|e| bad(&e))?,
             epoch: Epoch(file.epoch),
             height: Height(file.height),
-            validators: ValidatorSet::new(validators).map_err(|e| bad(&e))?,
+            validators,
             logs,
             receipt_keys,
+            witnesses: WitnessRule { keys, needed, age_max_s, now: None },
         })
     }
 }

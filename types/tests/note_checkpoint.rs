@@ -12,10 +12,12 @@ use consign_types::policy::policy;
 use consign_types::receipt::{BadReceipt, RECEIPT_BYTES_MAX, Receipt};
 use consign_types::trust::Trust;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
+use consign_types::witness::{WitnessRule, Witnessed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 const ORIGIN: &str = "devnet.example/consign";
+const PARTIES: [&str; 4] = ["airline", "consignee", "forwarder", "handler"];
 const LEAVES: [&[u8]; 3] = [b"genesis", b"an event", b"record"];
 
 fn key(i: u8, role: u8) -> SecretKey {
@@ -39,7 +41,7 @@ fn set_of(parties: &[&str]) -> ValidatorSet {
 }
 
 fn set() -> ValidatorSet {
-    set_of(&["airline", "consignee", "forwarder", "handler"])
+    set_of(&PARTIES)
 }
 
 fn root() -> TreeRoot {
@@ -83,7 +85,8 @@ fn verify(note: &Note) -> Result<Proven, NotProven> {
 fn a_quorum_proves_a_checkpoint_at_its_quorum_th_newest_time() {
     let note: Note = note(&[(0, 100), (1, 300), (3, 200), (2, 50)]).to_string().parse().unwrap();
     let validators = [0, 1, 2, 3].map(ValidatorIndex).to_vec();
-    let proven = Proven { checkpoint: checkpoint(), validators, time_s: 100 };
+    let witnessed = Witnessed::default();
+    let proven = Proven { checkpoint: checkpoint(), validators, time_s: 100, witnessed };
     assert_eq!(verify(&note), Ok(proven));
     assert_eq!(signed_by_log(&note, ORIGIN, log_key().public()), Ok(true));
     assert_eq!(signed_by_log(&note, ORIGIN, key(1, 9).public()), Ok(false));
@@ -205,11 +208,11 @@ fn a_receipt_proves_its_leaf_and_no_other() {
     let read: Receipt = receipt().text().parse().unwrap();
     assert_eq!(read, receipt());
     assert_eq!(
-        read.verify(leaf, ORIGIN, &set()).map(|p| (p.checkpoint, p.time_s)),
+        read.verify(leaf, &trust(&PARTIES)).map(|p| (p.checkpoint, p.time_s)),
         Ok((checkpoint(), 100))
     );
 
-    let bad = |receipt: Receipt, leaf| receipt.verify(leaf, ORIGIN, &set()).unwrap_err();
+    let bad = |receipt: Receipt, leaf| receipt.verify(leaf, &trust(&PARTIES)).unwrap_err();
     let root = BadReceipt::Inclusion(BadProof::Root);
     assert_eq!(bad(receipt(), merkle::leaf_hash(LEAVES[2])), root);
     assert_eq!(bad(Receipt { index: LeafIndex(0), ..receipt() }, leaf), root);
@@ -243,7 +246,7 @@ fn every_flipped_bit_of_a_receipt_is_refused() {
             bytes[at] ^= 1 << bit;
             let Ok(flipped) = String::from_utf8(bytes) else { continue };
             let Ok(flipped) = flipped.parse::<Receipt>() else { continue };
-            let verdict = flipped.verify(leaf, ORIGIN, &set());
+            let verdict = flipped.verify(leaf, &trust(&PARTIES));
             assert!(verdict.is_err(), "byte {at}, bit {bit}");
         }
     }
@@ -308,6 +311,7 @@ fn trust(parties: &[&str]) -> Trust {
         validators: set_of(parties),
         logs: logs.map(|(party, i)| (party.parse().unwrap(), key(i, 9).public())).to_vec(),
         receipt_keys: Vec::new(),
+        witnesses: WitnessRule::default(),
     }
 }
 

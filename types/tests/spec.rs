@@ -23,6 +23,7 @@ use consign_types::receipt::Receipt;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
+use consign_types::witness::{AddCheckpoint, Witness, decide, witness_key};
 
 fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(Digest::of(&[b"consign spec example ", name.as_bytes()]).0)
@@ -166,6 +167,29 @@ fn trust() -> Trust {
     Trust::of_genesis(&genesis(), logs.to_vec())
 }
 
+fn witness() -> Witness {
+    let key = witness_key("witness.example/w1", key("witness").public()).unwrap();
+    Witness::new(&key, "https://witness.example").unwrap()
+}
+
+/// What a node that knows nothing of the witness sends it.
+fn witness_request() -> AddCheckpoint {
+    AddCheckpoint { old: TreeSize(0), path: Vec::new(), checkpoint: note() }
+}
+
+/// What the witness answers.
+fn witness_line() -> String {
+    checkpoint().cosign(&key("witness"), 1_700_000_204).line(witness().key()).to_string()
+}
+
+/// The trust file of a network with that witness, demanding it.
+fn witnessed_trust() -> Trust {
+    let genesis = genesis().with_witnesses(vec![witness()]).unwrap();
+    let mut trust = Trust::of_genesis(&genesis, trust().logs);
+    (trust.witnesses.needed, trust.witnesses.age_max_s) = (1, Some(3_600));
+    trust
+}
+
 /// What a block on a page holds.
 enum Example {
     Hex(Vec<u8>),
@@ -226,7 +250,20 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
         ),
         ("trust.md", "trust", Example::Text(trust().to_json())),
         ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
+        ("witness.md", "witness", Example::Text(format!("{}\n", witness()))),
+        ("witness.md", "network-id", hex(witnessed_trust().network.as_bytes())),
+        ("witness.md", "request", Example::Text(witness_request().to_string())),
+        ("witness.md", "answer", Example::Text(witness_line())),
+        ("witness.md", "policy", Example::Text(tail(&policy(&witnessed_trust()).unwrap(), 5))),
+        ("witness.md", "trust", Example::Text(tail(&witnessed_trust().to_json(), 9))),
     ]
+}
+
+/// The last lines of a text.
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    let kept = &all[all.len() - lines..];
+    format!("{}\n", kept.join("\n"))
 }
 
 /// The blocks of a page by what follows their fences: hex on one line, text as it stands.
@@ -288,7 +325,7 @@ fn the_examples_hold_together() {
     assert_eq!((&proven.checkpoint, proven.time_s), (&checkpoint(), 1_700_000_201));
     assert!(checkpoint::signed_by_log(&note(), &origin, key("airline log").public()).unwrap());
     assert_eq!(receipt().text().parse(), Ok(receipt()));
-    assert_eq!(receipt().verify(offer().leaf_hash(), &origin, &set), Ok(proven));
+    assert_eq!(receipt().verify(offer().leaf_hash(), &trust()), Ok(proven));
     assert_eq!(Trust::from_json(&trust().to_json()), Ok(trust()));
 
     let root = checkpoint().root;
@@ -301,6 +338,16 @@ fn the_examples_hold_together() {
     let listed =
         Trust { receipt_keys: vec![("airline".parse().unwrap(), es256().public())], ..trust() };
     assert_eq!(Trust::from_json(&listed.to_json()), Ok(listed));
+    assert_eq!(Trust::from_json(&witnessed_trust().to_json()), Ok(witnessed_trust()));
+
+    let request = witness_request().to_string();
+    let logs = [trust()];
+    let decided = decide(request.as_bytes(), &logs, |_| Default::default());
+    assert_eq!(decided.map(|(_, checkpoint, _)| checkpoint), Ok(checkpoint()));
+    let mut witnessed = note();
+    witnessed.add(witness_line().trim_end().parse().unwrap());
+    let proven = witnessed_trust().at(Millis(1_700_003_804_000)).verify(&witnessed, &set).unwrap();
+    assert_eq!(proven.witnessed.names, ["witness.example/w1"]);
 }
 
 /// A certificate with a signer twice, out of order, outside of the set, or too few, proves nothing.

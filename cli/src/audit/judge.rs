@@ -8,6 +8,7 @@ use consign_types::trust::Trust;
 
 use super::finding::{Code, Finding};
 use crate::failure::chain;
+use crate::instant;
 
 /// A checkpoint that a quorum of the trusted validators cosigned.
 #[derive(Clone, Debug)]
@@ -27,9 +28,13 @@ pub fn judge(text: String, source: &str, trust: &Trust) -> Result<Judged, Findin
         Finding::new(code, source, format!("its checkpoint is not to be trusted: {}", chain(why)))
     };
     let note: Note = text.parse().map_err(|e| bad(Code::BadCheckpoint, &e))?;
-    let proven = checkpoint::verify(&note, &trust.origin, &trust.validators).map_err(|e| {
-        let untrusted = matches!(e, NotProven::NoQuorum { .. } | NotProven::Origin { .. });
-        bad(if untrusted { Code::NoQuorum } else { Code::BadCheckpoint }, &e)
+    let proven = trust.clone().at(instant::now()).verify(&note, &trust.validators);
+    let proven = proven.map_err(|e| {
+        let forged = matches!(
+            e,
+            NotProven::Malformed(_) | NotProven::Signature(_) | NotProven::WitnessSignature(_)
+        );
+        bad(if forged { Code::BadCheckpoint } else { Code::NoQuorum }, &e)
     })?;
     for (_, key) in &trust.logs {
         checkpoint::signed_by_log(&note, &trust.origin, *key)
@@ -56,7 +61,8 @@ fn unknown_signer(note: &Note, trust: &Trust) -> Option<String> {
         .logs
         .iter()
         .filter_map(|(_, key)| VerifierKey::new(&trust.origin, KeyType::Ed25519, *key).ok());
-    let keys: Vec<VerifierKey> = cosigners.chain(logs).collect();
+    let keys: Vec<VerifierKey> =
+        cosigners.chain(logs).chain(trust.witnesses.keys.iter().cloned()).collect();
     let known: BTreeSet<(&str, [u8; 4])> = keys.iter().map(|k| (k.name(), k.key_id())).collect();
     let lines = note.signatures().iter();
     lines

@@ -87,7 +87,7 @@ pub(super) async fn run(console: &Console, args: DemoArgs) -> Result<(), Failure
         args.data.filter(|data| !data.is_empty()).unwrap_or_else(|| "synthetic".to_owned());
     // Read first: a file that is none is told before anything is started.
     let traffic = replay::traffic(&source, args.seed, args.units)?;
-    let (devnet, ready) = up::up(console, &args.dir.dir, args.ports.ports()).await?;
+    let (devnet, ready) = up::up(console, &args.dir.dir, args.ports.ports(), Vec::new()).await?;
     console
         .note(format!("ready in {} ms: a signed event is proven on all nodes", ready.ready_ms()));
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use consign_types::genesis::Genesis;
 use consign_types::party::PartyId;
+use consign_types::witness::Witness;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,18 @@ impl Devnet {
     /// # Errors
     /// When a port is taken or a file cannot be written.
     pub fn create(root: &Path, ports: Ports) -> Result<Self, Failure> {
+        Self::create_with(root, ports, Vec::new())
+    }
+
+    /// The same, asking these witnesses.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with(
+        root: &Path,
+        ports: Ports,
+        witnesses: Vec<Witness>,
+    ) -> Result<Self, Failure> {
         let parties: Vec<PartyId> = Role::ALL.map(party).to_vec();
         let partial = partial(root)?;
         let spec = Spec {
@@ -69,6 +82,7 @@ impl Devnet {
             parties: parties.clone(),
             ports,
             time: instant::now(),
+            witnesses,
         };
         let made = network::init(&partial, &spec).and_then(|_| {
             let marker = Marker {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use consign_types::party::PartyId;
+use consign_types::witness::Witness;
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -62,6 +63,9 @@ pub enum Command {
         /// Where a new network listens.
         #[command(flatten)]
         ports: PortArgs,
+        /// A witness that a new network asks, as `consign witness key` prints it
+        #[arg(long = "witness", value_name = "VKEY@URL")]
+        witnesses: Vec<Witness>,
     },
     /// Show how the nodes are doing
     Status {
@@ -108,8 +112,8 @@ pub enum Command {
 /// When the network does not do what was asked.
 pub async fn run(console: &Console, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Up { dir, ports } => {
-            let (_, ready) = up::up(console, &dir.dir, ports.ports()).await?;
+        Command::Up { dir, ports, witnesses } => {
+            let (_, ready) = up::up(console, &dir.dir, ports.ports(), witnesses).await?;
             console.result(&ready)
         }
         Command::Status { dir } => console.result(&status::status(&Devnet::open(&dir.dir)?).await?),

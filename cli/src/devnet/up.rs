@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use consign_types::witness::Witness;
 use serde::Serialize;
 
 use super::home::{Devnet, NodeHome, ports_are_free};
@@ -95,6 +96,7 @@ pub(super) async fn up(
     console: &Console,
     root: &Path,
     ports: Ports,
+    witnesses: Vec<Witness>,
 ) -> Result<(Devnet, Ready), Failure> {
     let since = Instant::now();
     // Found first: a network that nothing can run is not made.
@@ -103,7 +105,7 @@ pub(super) async fn up(
         Devnet::open(root)?
     } else {
         ports_are_free(ports)?;
-        let devnet = Devnet::create(root, ports)?;
+        let devnet = Devnet::create_with(root, ports, witnesses)?;
         let network = devnet.genesis().network().to_string();
         console.note(format!(
             "wrote {} (4 parties, keys 0600, network {:.12})",

@@ -17,6 +17,7 @@ use consign_types::policy::policy;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::validator::{Validator, ValidatorSet};
+use consign_types::witness::Witness;
 use serde::Serialize;
 
 use crate::console::Report;
@@ -45,6 +46,8 @@ pub struct Spec {
     pub ports: Ports,
     /// Time of the genesis block.
     pub time: Millis,
+    /// Outsiders that cosign.
+    pub witnesses: Vec<Witness>,
 }
 
 /// Where the files of a network lie.
@@ -205,7 +208,9 @@ fn genesis(
     };
     members.sort_by(|a, b| a.party.cmp(&b.party));
     let set = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
-    Genesis::new(&spec.origin, spec.time, members, set, Params::default()).map_err(|e| bad(&e))
+    Genesis::new(&spec.origin, spec.time, members, set, Params::default())
+        .and_then(|genesis| genesis.with_witnesses(spec.witnesses.clone()))
+        .map_err(|e| bad(&e))
 }
 
 fn write_shared(
@@ -303,6 +308,7 @@ mod tests {
             authorities: vec!["handler".parse().unwrap()],
             ports: Ports { rpc: 9101, p2p: 9201 },
             time: Millis(1_700_000_000_000),
+            witnesses: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
+use consign_types::witness::Witness;
 
 pub use init::{Layout, Ports, Spec, init};
 pub use inspect::read_genesis;
@@ -55,6 +56,9 @@ pub struct InitArgs {
     /// Time of the genesis block; the present where absent
     #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     time: Option<Millis>,
+    /// A witness that the network asks, as `consign witness key` prints it
+    #[arg(long = "witness", value_name = "VKEY@URL")]
+    witnesses: Vec<Witness>,
 }
 
 /// Carries out `consign network`.
@@ -71,6 +75,7 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
                 authorities: args.authorities,
                 ports,
                 time: args.time.unwrap_or_else(instant::now),
+                witnesses: args.witnesses,
             };
             console.result(&init(&args.out, &spec)?)
         }

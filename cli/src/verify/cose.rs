@@ -177,6 +177,7 @@ mod tests {
             network_key: key(4).public(),
         };
         Trust {
+            witnesses: Default::default(),
             origin: ORIGIN.to_owned(),
             network: NetworkId::default(),
             epoch: Epoch(0),

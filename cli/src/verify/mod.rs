@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use consign_types::block::BlockRecord;
-use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven};
+use consign_types::checkpoint::{Checkpoint, NotProven, Proven};
 use consign_types::codec::Canonical as _;
 use consign_types::event::SignedEvent;
 use consign_types::limits::PASSPORT_BYTES_MAX;
@@ -50,6 +50,9 @@ pub struct VerifyArgs {
     /// What is asked of a passport besides.
     #[command(flatten)]
     asked: Asked,
+    /// The time to judge ages by; the present where absent
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    now: Option<Millis>,
 }
 
 /// How one question is answered.
@@ -212,18 +215,17 @@ impl Verification {
 /// When a file cannot be read, or the proof is not verified.
 pub async fn run(console: &Console, global: &Global, args: &VerifyArgs) -> Result<(), Failure> {
     let trust = global.trust.as_deref();
-    let mut verification = verify_as_asked(&args.file, args.event.as_deref(), trust, &args.asked)?;
+    let now = args.now.unwrap_or_else(instant::now);
+    let mut verification =
+        verify_as_asked(&args.file, args.event.as_deref(), trust, &args.asked, now)?;
     if let (true, true, Some(trust)) = (args.online, verification.verified, trust) {
         let bytes = fs::read(&args.file).map_err(|e| Failure::file("read", &args.file, e))?;
-        let trust = read_trust(trust)?;
+        let trust = read_trust(trust)?.at(now);
         let known = consign_ledger::passport::read(&bytes, &trust).map_err(|_| {
             let message =
                 format!("{} is no passport: --online has no unit to ask for", args.file.display());
-            Failure::usage(
-                "no_passport",
-                message,
-                "fetch one: consign passport get UNIT --out FILE",
-            )
+            let help = "fetch one: consign passport get UNIT --out FILE";
+            Failure::usage("no_passport", message, help)
         })?;
         verification.online = online::ask(global, &trust, &known).await;
         verification.unmet.extend(online::unmet(&verification.online));
@@ -241,7 +243,7 @@ pub fn verify_file(
     event: Option<&Path>,
     trust: Option<&Path>,
 ) -> Result<Verification, Failure> {
-    verify_as_asked(proof, event, trust, &Asked::default())
+    verify_as_asked(proof, event, trust, &Asked::default(), instant::now())
 }
 
 fn verify_as_asked(
@@ -249,10 +251,11 @@ fn verify_as_asked(
     event: Option<&Path>,
     trust: Option<&Path>,
     asked: &Asked,
+    now: Millis,
 ) -> Result<Verification, Failure> {
     let read = |path: &Path| fs::read(path).map_err(|e| Failure::file("read", path, e));
     let event = event.map(read).transpose()?;
-    let trust = trust.map(read_trust).transpose()?;
+    let trust = trust.map(read_trust).transpose()?.map(|trust| trust.at(now));
     let size = fs::metadata(proof).map_err(|e| Failure::file("read", proof, e))?.len();
     if size > RECEIPT_BYTES_MAX.max(PASSPORT_BYTES_MAX) as u64 {
         let detail = format!("the file has {size} bytes, more than a proof can have");
@@ -263,7 +266,7 @@ fn verify_as_asked(
     Ok(match bytes.first() {
         _ if bytes.starts_with(evidence::BEGINNING) => evidence::verify(&bytes, trust.as_ref()),
         Some(&cose::FIRST_BYTE) => cose::verify(&bytes, event.as_deref(), trust.as_ref()),
-        Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, instant::now()),
+        Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, now),
         _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
     })
 }
@@ -316,15 +319,17 @@ pub fn verify(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) -> Verifi
     if network.is_some_and(|network| network != trust.network) {
         return broken(&subject, "the event is meant for another network".to_owned());
     }
-    match checkpoint::verify(&receipt.checkpoint, &trust.origin, &trust.validators) {
+    match trust.verify(&receipt.checkpoint, &trust.validators) {
         Ok(proven) => {
             let time = bounded(proven.time_s, device_time);
             assembled(subject, integrity, trusted(&proven, trust), time)
         }
         // An honest node never serves a cosignature that does not hold.
-        Err(error @ (NotProven::Signature(_) | NotProven::Malformed(_))) => {
-            broken(&subject, chain(&error))
-        }
+        Err(
+            error @ (NotProven::Signature(_)
+            | NotProven::WitnessSignature(_)
+            | NotProven::Malformed(_)),
+        ) => broken(&subject, chain(&error)),
         Err(error) => {
             let trust = Answer::new(Verdict::NotEstablished, chain(&error));
             assembled(subject, integrity, trust, unbounded(device_time))
@@ -346,7 +351,20 @@ fn trusted(proven: &Proven, trust: &Trust) -> Answer {
         names.join(", "),
         trust.validators.quorum()
     );
+    let detail = format!("{detail}{}", witnesses(proven, trust));
     Answer::new(Verdict::Ok, detail)
+}
+
+/// Who of the witnesses stands by it, where the trust file knows any.
+fn witnesses(proven: &Proven, trust: &Trust) -> String {
+    let rule = &trust.witnesses;
+    if rule.keys.is_empty() {
+        return String::new();
+    }
+    let names = &proven.witnessed.names;
+    let named = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let needed = rule.needed;
+    format!("; witnessed by {} of {}{named}; {needed} are needed", names.len(), rule.keys.len())
 }
 
 /// What a leaf is, what its device says about the time, and for which network it is meant.

@@ -179,9 +179,10 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64)
 fn refused(error: &BadPassport) -> Verification {
     let why = chain(error);
     let untrusted = match error {
-        BadPassport::Checkpoint(cause) => {
-            !matches!(cause, NotProven::Signature(_) | NotProven::Malformed(_))
-        }
+        BadPassport::Checkpoint(cause) => !matches!(
+            cause,
+            NotProven::Signature(_) | NotProven::WitnessSignature(_) | NotProven::Malformed(_)
+        ),
         BadPassport::SetLink { why, .. } => {
             matches!(why, BadSetLink::Set | BadSetLink::Certificate(_))
         }

@@ -140,7 +140,7 @@ pub struct Believed<'a> {
 
 impl<'a> From<&'a Trust> for Believed<'a> {
     fn from(trust: &'a Trust) -> Self {
-        Self { trust, witnesses: &[] }
+        Self { trust, witnesses: &trust.witnesses.keys }
     }
 }
 

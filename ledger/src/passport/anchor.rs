@@ -5,14 +5,14 @@
 use alloc::vec::Vec;
 
 use consign_types::block::{BlockRecord, LeafIndex, TreeSize};
-use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven as Cosigned, cosigner_key};
+use consign_types::checkpoint::{Checkpoint, Proven as Cosigned};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::merkle::{self, BadProof, InclusionProof};
-use consign_types::note::Note;
 use consign_types::trust::Trust;
 use consign_types::validator::ValidatorSet;
 
+use super::lines;
 use super::{BadPassport, BadSetLink, SetLink};
 
 /// The parts of a file that establish a block record.
@@ -27,7 +27,7 @@ impl Anchor<'_> {
     /// Checks them, from the outside in.
     pub fn check(&self, trust: &Trust) -> Result<Cosigned, BadPassport> {
         let set = follow_sets(self.sets, trust)?;
-        let cosigned = check_checkpoint(self.checkpoint, trust, set)?;
+        let cosigned = lines::check(self.checkpoint, trust, set)?;
         self.check_record(&cosigned.checkpoint, trust, set)?;
         Ok(cosigned)
     }
@@ -93,30 +93,4 @@ pub fn follow_sets<'a>(
         (set, height) = (&link.set, record.height);
     }
     Ok(set)
-}
-
-fn check_checkpoint(
-    text: &str,
-    trust: &Trust,
-    set: &ValidatorSet,
-) -> Result<Cosigned, BadPassport> {
-    let malformed = |why| BadPassport::Checkpoint(NotProven::Malformed(why));
-    let note: Note = text.parse().map_err(malformed)?;
-    let cosigned =
-        checkpoint::verify(&note, &trust.origin, set).map_err(BadPassport::Checkpoint)?;
-    // One line for each validator that was found, in their order, and nothing beside them.
-    let mut lines = note.signatures().iter();
-    for index in &cosigned.validators {
-        let validator = set.get(*index).ok_or(BadPassport::CheckpointLines)?;
-        let key = cosigner_key(&trust.origin, &validator.party, validator.cosigner_key)
-            .map_err(malformed)?;
-        let line = lines.next().ok_or(BadPassport::CheckpointLines)?;
-        if line.name != key.name() || line.key_id != key.key_id() {
-            return Err(BadPassport::CheckpointLines);
-        }
-    }
-    if lines.next().is_some() {
-        return Err(BadPassport::CheckpointLines);
-    }
-    Ok(cosigned)
 }

@@ -7,7 +7,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use consign_types::block::{BlockRecord, Height, LeafIndex};
-use consign_types::checkpoint::{Checkpoint, Cosignature, cosigner_key};
+use consign_types::checkpoint::Checkpoint;
 use consign_types::codec::{Canonical as _, DecodeError};
 use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{SignedEvent, Subject};
@@ -20,6 +20,7 @@ use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
+use super::lines;
 use super::replay::{Change, touch};
 use super::verify::each_signer;
 use super::{Entered, Passport, Proven, SetLink};
@@ -151,7 +152,7 @@ pub fn build<S: Source>(
     let passport = Passport {
         network: source.network(),
         unit: unit.clone(),
-        checkpoint: cosigned(&latest.note, &checkpoint, &latest.set)?,
+        checkpoint: lines::cosigned(&latest.note, &checkpoint, &latest.set)?,
         record: latest.record,
         path: latest.path,
         entries,
@@ -163,26 +164,6 @@ pub fn build<S: Source>(
         return Err(BuildError::TooLong);
     }
     Ok(passport)
-}
-
-/// The note with the newest cosignature of each validator, in their order, and nothing else.
-pub fn cosigned(
-    note: &Note,
-    checkpoint: &Checkpoint,
-    set: &ValidatorSet,
-) -> Result<alloc::string::String, DecodeError> {
-    let mut lines = Note::new(checkpoint.text())?;
-    for validator in set.validators() {
-        let key = cosigner_key(&checkpoint.origin, &validator.party, validator.cosigner_key)?;
-        let holds = |cosignature: &Cosignature| {
-            checkpoint.check(&validator.cosigner_key, cosignature).is_ok()
-        };
-        let found = note.by(&key).filter_map(Cosignature::from_line).filter(holds);
-        if let Some(newest) = found.max_by_key(|cosignature| cosignature.time_s) {
-            lines.add(newest.line(&key));
-        }
-    }
-    Ok(alloc::string::ToString::to_string(&lines))
 }
 
 type Followed = (Vec<Entered>, Vec<UnitId>, BTreeSet<SignerId>);

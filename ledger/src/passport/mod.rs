@@ -18,6 +18,7 @@ mod build;
 mod custody;
 mod flag;
 pub(crate) mod format;
+mod lines;
 mod replay;
 mod story;
 mod verify;
@@ -38,10 +39,10 @@ use crate::map::MapProof;
 use crate::unit::Counters;
 
 pub(crate) use anchor::{Anchor, follow_sets};
-pub(crate) use build::cosigned;
 pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};
 pub use flag::Flag;
+pub(crate) use lines::cosigned;
 pub use story::{Line, story};
 pub use verify::{BadEntry, BadPassport, BadSetLink, Stay, Step, Verified, read, verify};
 

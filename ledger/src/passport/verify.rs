@@ -105,8 +105,10 @@ pub enum BadPassport {
     /// The checkpoint is not cosigned as it must be.
     #[error("the checkpoint is not established")]
     Checkpoint(#[source] NotProven),
-    /// Lines under the checkpoint that are not one of each validator, in order.
-    #[error("the checkpoint carries something else than cosignatures of its validators, in order")]
+    /// Lines under the checkpoint that are not one of each validator and each witness, in order.
+    #[error(
+        "the checkpoint carries something else than cosignatures of its validators and witnesses, in order"
+    )]
     CheckpointLines,
     /// The record is of another validator set than the one that the passport leads to.
     #[error("the block record names another validator set, or no later height")]

@@ -6,12 +6,15 @@ use consign_ledger::passport::{
     BadEntry, BadPassport, Passport, Proven, Source as _, read, verify,
 };
 use consign_types::block::LeafIndex;
+use consign_types::checkpoint::{Checkpoint, NotProven};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{Action, Subject};
+use consign_types::note::Note;
 use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
+use consign_types::witness::witness_key;
 
 use super::support::node::{Node, trust};
 use super::support::scene::{EXCURSION, OBSERVE, into, out_of};
@@ -271,6 +274,46 @@ fn cosignatures_are_a_quorum_and_nothing_else() {
         &["checkpoint"],
         "the log's line at the end",
     );
+}
+
+/// Witnesses stand behind the validators, each once, by name; those that the reader's trust file does not
+/// name are strangers.
+#[test]
+fn witnesses_are_counted_and_strangers_are_refused() {
+    let (desk, a, _) = scene();
+    let whole = passport(&desk, &a);
+    let note: Note = whole.checkpoint.parse().unwrap();
+    let checkpoint = Checkpoint::from_text(note.text()).unwrap();
+    let witness = |name: &str| witness_key(name, key(name).public()).unwrap();
+    let with = |names: &[&str]| {
+        let mut note = note.clone();
+        for name in names {
+            note.add(checkpoint.cosign(&key(name), 100).line(&witness(name)));
+        }
+        Passport { checkpoint: note.to_string(), ..whole.clone() }
+    };
+    let mut demanding = trust();
+    demanding.witnesses.keys = vec![witness("w.example/1"), witness("w.example/2")];
+    demanding.witnesses.needed = 1;
+    demanding.witnesses.age_max_s = Some(60);
+    let verdict = |passport: &Passport| {
+        let verified = verify(passport, &demanding.clone().at(Millis(160_000)));
+        verified.map(|verified| verified.checkpoint.witnessed.names)
+    };
+
+    let (one, two, stranger) = ("w.example/1", "w.example/2", "w.example/3");
+    assert_eq!(verdict(&with(&[one])), Ok(vec![one.to_owned()]));
+    assert_eq!(verdict(&with(&[one, two])), Ok(vec![one.to_owned(), two.to_owned()]));
+    for wrong in [vec![two, one], vec![one, one], vec![one, stranger]] {
+        assert_eq!(verdict(&with(&wrong)), Err(BadPassport::CheckpointLines), "{wrong:?}");
+    }
+    let none = NotProven::NoWitnesses { found: 0, needed: 1 };
+    assert_eq!(verdict(&whole), Err(BadPassport::Checkpoint(none)));
+    refused(&with(&[one]), &["checkpoint"], "a trust file that names no witness");
+    let late = verify(&with(&[one]), &demanding.clone().at(Millis(161_000)));
+    let old = NotProven::WitnessesOld { age_s: 61, max_s: 60 };
+    assert_eq!(late, Err(BadPassport::Checkpoint(old)));
+    assert_eq!(verify(&with(&[one]), &demanding), Err(BadPassport::Checkpoint(NotProven::NoTime)));
 }
 
 /// Entries that are true, and that nothing in the file needs.

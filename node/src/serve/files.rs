@@ -13,7 +13,7 @@ const BYTES: &str = "application/octet-stream";
 impl Serving {
     pub(super) fn tlog_file(&self, path: &str) -> Option<File> {
         if path == "checkpoint" {
-            let note = self.parts.cosigner.newest_note()?;
+            let note = self.parts.cosigner.followed_note()?;
             return Some(File { content_type: TEXT, bytes: note.into(), immutable: false });
         }
         let tile: TilePath = path.parse().ok()?;

@@ -9,7 +9,7 @@ use consign_ledger::map::{self, MapProof};
 use consign_ledger::passport::{self, BuildError, Latest, Recorded, SetLink, Source};
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::views::{Base64, PassportView};
-use consign_types::block::{Height, LeafIndex};
+use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::checkpoint::Checkpoint;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
@@ -27,7 +27,7 @@ impl Serving {
         unit: &UnitId,
         since: Height,
     ) -> Result<PassportView, RpcError> {
-        let source = Snapshot::newest(self)?;
+        let source = Snapshot::newest(self, unit)?;
         let passport = passport::build(&source, unit, since).map_err(|error| match error {
             BuildError::Source(error) => error,
             BuildError::UnknownUnit(unit) => {
@@ -68,13 +68,20 @@ impl At {
 }
 
 impl<'s> Snapshot<'s> {
-    fn newest(serving: &'s Serving) -> Result<Self, RpcError> {
+    fn newest(serving: &'s Serving, unit: &UnitId) -> Result<Self, RpcError> {
         let none = || RpcError::new(ErrorKind::ProofUnavailable, "no checkpoint has a quorum yet");
-        let note = serving.parts.cosigner.newest_note().ok_or_else(none)?;
-        let note: Note = note.parse().map_err(RpcError::internal)?;
-        let checkpoint = Checkpoint::from_text(note.text()).map_err(RpcError::internal)?;
-        let size = checkpoint.size.0;
         let store = Arc::clone(serving.parts.committed.store());
+        let parsed = |note: Option<String>| {
+            let note: Note = note.ok_or_else(none)?.parse().map_err(RpcError::internal)?;
+            let checkpoint = Checkpoint::from_text(note.text()).map_err(RpcError::internal)?;
+            Ok::<_, RpcError>((note, checkpoint.size.0))
+        };
+        // What witnesses cosigned, unless something happened to the unit since.
+        let (mut note, mut size) = parsed(serving.parts.cosigner.served_note(TreeSize(0)))?;
+        let after = store.history_from(unit, LeafIndex(size)).map_err(internal)?;
+        if !store.history(unit, after, 1).map_err(internal)?.is_empty() {
+            (note, size) = parsed(serving.parts.cosigner.newest_note())?;
+        }
         let (_, block) = serving.block_of(LeafIndex(size.saturating_sub(1)));
         let record = store.record(&block).map_err(internal)?;
         let latest = At { note, size, record };

@@ -99,7 +99,7 @@ impl Serving {
     ) -> Result<CheckpointView, RpcError> {
         let committed = &self.parts.committed;
         let note = match size {
-            None => self.parts.cosigner.newest_note(),
+            None => self.parts.cosigner.followed_note(),
             Some(size) => sure(committed.store().note(size)),
         };
         let note = note.ok_or_else(|| {
@@ -130,7 +130,7 @@ impl Serving {
         let committed = &self.parts.committed;
         let unavailable = |why: &str| RpcError::new(ErrorKind::ProofUnavailable, why);
         let note = match size {
-            None => self.parts.cosigner.newest_note(),
+            None => self.parts.cosigner.served_note(TreeSize(index.0.saturating_add(1))),
             Some(size) => sure(committed.store().note(size)),
         };
         let parsed = note.as_deref().and_then(|note| note.parse::<Note>().ok());

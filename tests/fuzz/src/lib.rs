@@ -86,7 +86,7 @@ fn receipt(bytes: &[u8], trust: &Trust) {
     if let Ok(receipt) = text.parse::<Receipt>() {
         assert_eq!(receipt.text(), text, "one receipt, one text");
         let leaf = merkle::leaf_hash(receipt.extra.as_deref().unwrap_or_default());
-        let _ = receipt.verify(leaf, &trust.origin, &trust.validators);
+        let _ = receipt.verify(leaf, trust);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::Stdio;
 
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::built;
 
@@ -16,6 +16,22 @@ pub struct Ran {
     pub stdout: String,
     /// Everything else.
     pub stderr: String,
+}
+
+/// Starts `consign` with these arguments; it is killed when the answer is dropped.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn consign_running<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Child {
+    Command::new(built("consign"))
+        .args(arguments)
+        .env_remove("CONSIGN_NODE")
+        .env_remove("CONSIGN_TRUST")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it can be run")
 }
 
 /// Runs `consign` with these arguments.

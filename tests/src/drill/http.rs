@@ -37,9 +37,17 @@ pub async fn get(url: &str, path: &str) -> Answer {
 /// # Panics
 /// When no HTTP answer comes back.
 pub async fn post(url: &str, body: &[u8]) -> Answer {
+    post_to(url, "/", body).await
+}
+
+/// Posts `body` to a path.
+///
+/// # Panics
+/// When no HTTP answer comes back.
+pub async fn post_to(url: &str, path: &str, body: &[u8]) -> Answer {
     let (host, length) = (host(url), body.len());
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     let mut request = head.into_bytes();

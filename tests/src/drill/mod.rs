@@ -32,6 +32,7 @@ use consign_rpc::views::EventStatus;
 use consign_types::digest::EventId;
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::party::PartyId;
+use consign_types::witness::Witness;
 use device::Device;
 
 use crate::wait;
@@ -60,9 +61,18 @@ impl Drill {
     /// # Panics
     /// When a node does not start.
     pub async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// The same, with a network that asks these witnesses.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_with(witnesses: Vec<Witness>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the drill");
         let ports = free_ports();
-        let devnet = Devnet::create(&dir.path().join("net"), ports).expect("a new network");
+        let devnet =
+            Devnet::create_with(&dir.path().join("net"), ports, witnesses).expect("a new network");
         let mut drill = Self {
             devnet,
             ports,

@@ -14,3 +14,4 @@ mod passport;
 mod replay;
 mod stranger;
 mod tiles;
+mod witness;

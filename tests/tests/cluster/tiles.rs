@@ -7,6 +7,7 @@ use consign_types::block::TreeSize;
 use consign_types::event::{Action, Kind};
 use consign_types::merkle::{self, ConsistencyProof};
 use consign_types::receipt::Receipt;
+use consign_types::trust::Trust;
 
 /// Digits of base64 that hold the key id before a signature.
 const KEY_ID_DIGITS: usize = 6;
@@ -50,11 +51,12 @@ async fn a_receipt_verifies_offline_and_fails_with_any_byte_flipped() {
     let view = other.event_inclusion(event.id(), None).await.expect("a proof");
     let text = view.tlog_proof.expect("a file");
     let genesis = drill.devnet().genesis();
+    let trust = Trust::of_genesis(genesis, Vec::new());
     // The leaf is what the receipt itself carries: nothing else speaks of the event offline.
     let verdict = |text: &str| {
         let receipt: Receipt = text.parse().map_err(|e| format!("malformed: {e}"))?;
         let leaf = merkle::leaf_hash(receipt.extra.as_deref().ok_or("no event")?);
-        let proven = receipt.verify(leaf, genesis.origin(), genesis.validators());
+        let proven = receipt.verify(leaf, &trust);
         proven.map(|proven| (leaf, proven)).map_err(|e| e.to_string())
     };
     let (leaf, proven) = verdict(&text).expect("it verifies");

@@ -7,15 +7,16 @@ use consign_ledger::apply::{BlockContext, Named, Outcome};
 use consign_ledger::entry::{EntryKey, genesis_writes};
 use consign_ledger::log::{Frontier, TileHashes, inclusion_proof};
 use consign_ledger::map::{MapProof, MemoryMap, prove, update};
-use consign_ledger::passport::{Latest, Passport, Recorded, SetLink, Source, build};
+use consign_ledger::passport::{Latest, Passport, Proven, Recorded, SetLink, Source, build};
 use consign_types::block::{BlockRecord, Epoch, Height, LeafIndex};
 use consign_types::certificate::{Certificate, Round, Statement};
 use consign_types::checkpoint::{Checkpoint, cosigner_key};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, Digest, MapRoot, NetworkId};
-use consign_types::event::Verified;
-use consign_types::merkle::leaf_hash;
+use consign_types::event::{Subject, Verified};
+use consign_types::merkle::{InclusionProof, leaf_hash};
 use consign_types::note::Note;
+use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
@@ -183,10 +184,38 @@ impl Node {
         }
     }
 
+    /// The checkpoint, cosigned by these at these times.
+    pub fn note(&self, cosigners: &[(&str, u64)]) -> Note {
+        cosigned(&self.checkpoint(), &self.generation, cosigners)
+    }
+
+    /// The way from a leaf to the root.
+    pub fn proof(&self, index: LeafIndex) -> InclusionProof {
+        inclusion_proof(&self.hashes, index, self.frontier.size()).unwrap()
+    }
+
+    /// The entry of a signer with its proof.
+    pub fn signer(&self, name: &str) -> Proven {
+        let signer: SignerId = name.parse().unwrap();
+        let (value, proof) = self.entry(&EntryKey::Signer(signer.clone())).unwrap();
+        Proven { key: Subject::Signer(signer), value: value.unwrap(), proof }
+    }
+
     /// The passport for trust in the genesis.
     pub fn passport(&self, unit: &UnitId) -> Passport {
         build(self, unit, Height(0)).unwrap()
     }
+}
+
+/// A checkpoint, cosigned by these at these times with the keys of a generation.
+pub fn cosigned(checkpoint: &Checkpoint, generation: &str, cosigners: &[(&str, u64)]) -> Note {
+    let mut note = Note::new(checkpoint.text()).unwrap();
+    for (name, time_s) in cosigners {
+        let secret = key(&format!("{name} cosigner{generation}"));
+        let line = cosigner_key(&checkpoint.origin, &party(name), secret.public()).unwrap();
+        note.add(checkpoint.cosign(&secret, *time_s).line(&line));
+    }
+    note
 }
 
 impl Source for Node {

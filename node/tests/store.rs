@@ -211,15 +211,15 @@ async fn whatever_is_changed_in_a_store_is_found_by_verifying_it() {
         key.map_key()
     };
     let damages = [
-        Damage::new("leaves", index(0), How::Flip(40), "block 0: the first two leaves are not"),
-        Damage::new("leaves", index(1), How::Flip(40), "block 0: the first two leaves are not"),
+        Damage::new("leaves", index(0), How::Flip(40), "leaf 0, in block 0"),
+        Damage::new("leaves", index(1), How::Flip(40), "leaf 1, in block 0"),
         // The last bytes of an event are its signature.
-        Damage::new("leaves", index(2), How::Flip(200), "block 1: "),
-        Damage::new("leaves", index(11), How::Cut, "block 2: malformed event"),
-        Damage::new("leaves", index(12), How::Flip(60), "block 2: "),
-        Damage::new("leaves", index(13), How::Flip(25), "block 2: "),
-        Damage::new("leaves", index(14), How::Remove, "block 3: "),
-        Damage::new("leaves", index(16), How::Remove, "block 3: "),
+        Damage::new("leaves", index(2), How::Flip(200), "leaf 2, in block 1"),
+        Damage::new("leaves", index(11), How::Cut, "leaf 11, in block 2"),
+        Damage::new("leaves", index(12), How::Flip(60), "in block 2"),
+        Damage::new("leaves", index(13), How::Flip(25), "in block 2"),
+        Damage::new("leaves", index(14), How::Remove, "in block 3"),
+        Damage::new("leaves", index(16), How::Remove, "in block 3"),
         Damage::new("hashes", hash(0, 7), How::Flip(0), "tile level 0, index 7 is wrong"),
         Damage::new("hashes", hash(0, 16), How::Flip(31), "tile level 0, index 16 is wrong"),
         Damage::new("hashes", hash(0, 3), How::Cut, "damaged tile hash"),

@@ -1,4 +1,8 @@
 //! The long-lived streams: one each way for each class and peer, frames in order.
+//!
+//! Nothing is written before the other side has said that it reads: libp2p-stream drops an inbound stream
+//! where another of its protocol waits to be taken, and what was written into that one would be lost
+//! without a word.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -8,11 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use consign_types::key::PublicKey;
 use futures::io::{BufReader, BufWriter};
-use futures::{AsyncWriteExt as _, StreamExt as _};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{PeerId, StreamProtocol};
 use libp2p_stream::{Control, IncomingStreams};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::inbox::Outlets;
@@ -21,6 +25,12 @@ use super::{Class, Command, Counters, NetEvent, NetHandle};
 
 /// A vote and its neighbours fit many times.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// What a reader says when it has taken a stream.
+const TAKEN: u8 = 1;
+/// How long it may take to say so.
+const TAKEN_WAIT: Duration = Duration::from_secs(5);
+/// How long what came on a replaced stream may take to be read to its end.
+const DRAIN_WAIT: Duration = Duration::from_secs(1);
 /// Pause before a stream that could not be opened is tried again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
 
@@ -41,7 +51,11 @@ pub async fn write(
             continue;
         }
         let protocol = StreamProtocol::new(class.protocol());
-        match control.open_stream(peer, protocol).await {
+        let opened = match control.open_stream(peer, protocol).await {
+            Ok(mut stream) => taken(&mut stream).await.map(|()| stream).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match opened {
             Ok(stream) => {
                 let mut stream = BufWriter::with_capacity(BUFFER_BYTES, stream);
                 if let Err(error) = pump(&mut stream, &mut unsent, &mut queue, &counters).await {
@@ -54,6 +68,13 @@ pub async fn write(
             }
         }
     }
+}
+
+/// Waits until the other side reads.
+async fn taken<T: futures::AsyncRead + Unpin + Send>(stream: &mut T) -> std::io::Result<()> {
+    let mut byte = [0];
+    tokio::time::timeout(TAKEN_WAIT, stream.read_exact(&mut byte)).await??;
+    if byte == [TAKEN] { Ok(()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
 }
 
 async fn pump<T: futures::AsyncWrite + Unpin + Send>(
@@ -85,8 +106,8 @@ pub async fn accept(
     handle: NetHandle,
     outlets: Outlets,
 ) {
-    let mut readers: HashMap<PeerId, AbortHandle> = HashMap::new();
-    while let Some((peer, stream)) = incoming.next().await {
+    let mut readers: HashMap<PeerId, JoinHandle<()>> = HashMap::new();
+    while let Some((peer, mut stream)) = incoming.next().await {
         let key = {
             let allowed = handle.allowed.read().unwrap_or_else(PoisonError::into_inner);
             allowed.get(&peer).copied()
@@ -94,7 +115,18 @@ pub async fn accept(
         // It was cut off meanwhile.
         let Some(from) = key else { continue };
         let (to, handle) = (outlets.class(class).clone(), handle.clone());
+        // One stream for each class and peer: a new one replaces the old, which is at its end. What came on
+        // that one comes first.
+        let replaced = readers.remove(&peer);
         let reader = tokio::spawn(async move {
+            if let Some(mut old) = replaced
+                && tokio::time::timeout(DRAIN_WAIT, &mut old).await.is_err()
+            {
+                old.abort();
+            }
+            // Where this cannot be said, the reading ends at once too.
+            let _ = stream.write_all(&[TAKEN]).await;
+            let _ = stream.flush().await;
             let mut stream = BufReader::with_capacity(BUFFER_BYTES, stream);
             if let Err(error) = read(&mut stream, from, class, &to, &handle.counters).await
                 && error.kind() == std::io::ErrorKind::InvalidData
@@ -103,10 +135,7 @@ pub async fn accept(
                 let _ = handle.commands.send(Command::Disconnect(peer));
             }
         });
-        // One stream for each class and peer: a new one replaces the old.
-        if let Some(old) = readers.insert(peer, reader.abort_handle()) {
-            old.abort();
-        }
+        readers.insert(peer, reader);
     }
 }
 

@@ -14,12 +14,14 @@ use consign_types::block::{BlockRecord, LeafIndex};
 use consign_types::certificate::Certificate;
 use consign_types::checkpoint::{self, Checkpoint};
 use consign_types::codec::Canonical;
+use consign_types::cose_receipt::TransparentEvent;
 use consign_types::event::SignedEvent;
 use consign_types::genesis::Genesis;
 use consign_types::merkle;
 use consign_types::note::Note;
 use consign_types::receipt::Receipt;
 use consign_types::trust::Trust;
+use consign_types::witness::decide;
 
 /// A decoder under fire.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "note", example: ("receipt.md", "text receipt"), feed: note },
     Target { name: "tile", example: ("event.md", "hex event"), feed: tile },
     Target { name: "passport", example: ("passport.md", "hex passport"), feed: passport },
-    Target { name: "evidence", example: ("passport.md", "hex passport"), feed: evidence },
+    Target { name: "evidence", example: ("evidence.md", "hex double-offer"), feed: evidence },
+    Target {
+        name: "cose_receipt",
+        example: ("receipt.md", "hex transparent-event"),
+        feed: cose_receipt,
+    },
+    Target { name: "witness", example: ("witness.md", "text request"), feed: witness },
 ];
 
 /// The target of this name.
@@ -135,6 +143,16 @@ fn evidence(bytes: &[u8], trust: &Trust) {
     if let Ok(accused) = evidence::read(bytes, trust.into()) {
         assert!(!accused.is_empty(), "evidence names somebody");
     }
+}
+
+fn cose_receipt(bytes: &[u8], _: &Trust) {
+    if let Ok(event) = TransparentEvent::from_bytes(bytes) {
+        assert_eq!(event.to_bytes(), bytes, "one event with its receipt, one encoding");
+    }
+}
+
+fn witness(bytes: &[u8], trust: &Trust) {
+    let _ = decide(bytes, std::slice::from_ref(trust), |_| Default::default());
 }
 
 /// The trust file of the passport's page, which the examples of passports verify under.

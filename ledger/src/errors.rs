@@ -141,6 +141,8 @@ rejections! {
     NoPossession { device: SignerId, } = "no_possession", "the proof that {device} holds its key does not verify";
     /// The inner messages do not belong together.
     HandoverMismatch { why: String, } = "handover_mismatch", "offer and acceptance do not belong together: {why}";
+    /// Only what was lost is found.
+    NotLost { unit: UnitId, } = "not_lost", "unit {unit} is not lost";
     /// The block is full for this event.
     BlockFull = "block_full", "the block has no room for this event";
 }

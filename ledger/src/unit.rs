@@ -120,6 +120,10 @@ pub enum Custody {
 pub enum Closed {
     /// Delivered to somebody without a key.
     Delivered,
+    /// Lost; whoever finds it opens it again.
+    Lost,
+    /// Destroyed, or seized for good.
+    Destroyed,
 }
 
 /// Inside of another unit.
@@ -470,8 +474,13 @@ impl Custody {
                 to.array(3).sure().u8(2).sure().str(holder.as_str()).sure();
                 to.str(claimant.as_str()).sure();
             }
-            Self::Closed { why: Closed::Delivered, by, at } => {
-                to.array(3).sure().u8(3).sure().str(by.as_str()).sure().u64(at.0).sure();
+            Self::Closed { why, by, at } => {
+                let code = match why {
+                    Closed::Delivered => 3,
+                    Closed::Lost => 4,
+                    Closed::Destroyed => 5,
+                };
+                to.array(3).sure().u8(code).sure().str(by.as_str()).sure().u64(at.0).sure();
             }
         }
     }
@@ -487,8 +496,13 @@ impl Custody {
                 offer: EventId(from.digest()?),
             },
             (2, 3) => Self::Contested { holder: from.parse()?, claimant: from.parse()? },
-            (3, 3) => {
-                Self::Closed { why: Closed::Delivered, by: from.parse()?, at: Millis(from.u64()?) }
+            (code @ 3..=5, 3) => {
+                let why = match code {
+                    3 => Closed::Delivered,
+                    4 => Closed::Lost,
+                    _ => Closed::Destroyed,
+                };
+                Self::Closed { why, by: from.parse()?, at: Millis(from.u64()?) }
             }
             _ => return Err(from.error("an unknown custody")),
         })

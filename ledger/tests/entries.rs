@@ -62,6 +62,8 @@ fn custody() -> impl Strategy<Value = Custody> {
             .prop_map(|(by, to, until, offer)| Custody::Offered { by, to, until, offer }),
         (party(), party()).prop_map(|(holder, claimant)| Custody::Contested { holder, claimant }),
         (party(), millis()).prop_map(|(by, at)| Custody::Closed { why: Closed::Delivered, by, at }),
+        (party(), millis()).prop_map(|(by, at)| Custody::Closed { why: Closed::Lost, by, at }),
+        (party(), millis()).prop_map(|(by, at)| Custody::Closed { why: Closed::Destroyed, by, at }),
     ]
 }
 

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use consign_ledger::apply::{BlockContext, Named, apply};
-use consign_ledger::unit::{Counters, Custody, Seal, UnitState};
+use consign_ledger::unit::{Closed, Counters, Custody, Seal, UnitState};
 use consign_types::block::LeafIndex;
 use consign_types::digest::Digest;
 use consign_types::event::{Action, Verified};
@@ -199,6 +199,15 @@ fn a_unit_has_one_holder_and_it_changes_only_by_two_signatures() {
                     prop_assert_eq!(offer.event().subject.unit(), Some(&moved));
                     prop_assert_eq!(acceptance.event().subject.unit(), Some(&moved));
                 }
+                Action::Found => {
+                    prop_assert_eq!(t.event.event().signer.party(), &to);
+                    prop_assert_eq!(&t.before[&moved].owner, &to);
+                    let was_lost = matches!(
+                        &t.before[&moved].custody,
+                        Custody::Closed { why: Closed::Lost, .. }
+                    );
+                    prop_assert!(was_lost, "{} was found and not lost", unit);
+                }
                 other => {
                     let kind = other.kind();
                     return Err(TestCaseError::fail(format!("{kind} moved {unit} from {from}")));
@@ -219,7 +228,7 @@ fn a_basis_changes_only_with_the_title() {
                 prop_assert_eq!(spent.basis, before.basis);
                 prop_assert_eq!(spent.at, t.context.time);
                 let new_title = match &t.event.event().action {
-                    Action::Accept { .. } | Action::Return { .. } => true,
+                    Action::Accept { .. } | Action::Return { .. } | Action::Found => true,
                     Action::Disaggregate { children } => children.contains(unit),
                     Action::Handover { acceptance, .. } => acceptance.id() == after.basis,
                     _ => false,
@@ -333,6 +342,11 @@ fn terminal_stays_terminal() {
                 continue;
             }
             let after = &t.after[unit];
+            let found = t.event.event().action == Action::Found
+                && t.event.event().subject.unit() == Some(&own_root);
+            if found {
+                continue;
+            }
             *closed.borrow_mut() += 1;
             *late.borrow_mut() += i32::from(before.events != after.events);
             let unchanged = UnitState { head: after.head, events: after.events, ..before.clone() };

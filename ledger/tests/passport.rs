@@ -21,7 +21,7 @@ use consign_ledger::unit::Counters;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, Verdict};
+use consign_types::event::{Action, Reason, Verdict};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
@@ -254,6 +254,35 @@ fn a_story_is_told_in_plain_words() {
             "2023-11-14T22:20:20.000Z  airline.dock1 took over trk/forwarder/A",
         ]
     );
+}
+
+#[test]
+fn what_was_lost_and_found_is_told_with_what_was_in_it() {
+    let mut desk = desk();
+    let (inner, outer) = desk.nested_and_handed_over("A", "T");
+    let lost = Action::Lost { holder: party("airline"), reason: Reason::Other };
+    let lost_at = desk.time;
+    desk.put("customs.dock1", &outer, lost);
+    let closed = Holding { from: lost_at, custodian: Custodian::Closed(party("airline")) };
+    assert_eq!(proven(&desk, &inner).custody.last(), Some(&closed));
+    let found_at = desk.time;
+    desk.put(SIGNER, &outer, Action::Found);
+    let verified = proven(&desk, &inner);
+    let held = Holding { from: found_at, custodian: Custodian::Held(party("forwarder")) };
+    assert_eq!(verified.custody.last_chunk(), Some(&[closed, held]));
+    let told: Vec<String> = story(&verified).into_iter().map(|line| line.text).collect();
+    assert_eq!(
+        told.last_chunk(),
+        Some(&[
+            "customs.dock1 declared trk/forwarder/T lost, held by airline: other".to_owned(),
+            "forwarder.dock1 found trk/forwarder/T at 414/9521321000018".to_owned(),
+        ])
+    );
+    let destroyed = Action::Destroyed { holder: party("forwarder"), reason: Reason::Customs };
+    desk.put(SIGNER, &outer, destroyed);
+    let told = story(&proven(&desk, &outer)).pop().map(|line| line.text);
+    let sentence = "forwarder.dock1 declared trk/forwarder/T destroyed, held by forwarder: customs";
+    assert_eq!(told.as_deref(), Some(sentence));
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod custody;
 mod handover;
 #[path = "rules/journey.rs"]
 mod journey;
+#[path = "rules/settle.rs"]
+mod settle;
 
 use std::collections::BTreeSet;
 
@@ -53,6 +55,7 @@ const TABLES: &[&[Case]] = &[
     journey::JOURNEYS,
     condition::CONDITIONS,
     condition::SEALS,
+    settle::ENDINGS,
 ];
 
 /// Plays a case; the kind of its event and the code that it was refused with.
@@ -149,6 +152,11 @@ fn custody_moves_by_offer_and_acceptance() {
 #[test]
 fn custody_ends_by_delivery_and_begins_anew_by_return() {
     play_all(custody::ENDS);
+}
+
+#[test]
+fn units_are_lost_destroyed_and_found() {
+    play_all(settle::ENDINGS);
 }
 
 #[test]

@@ -73,6 +73,10 @@ pub struct Form {
     #[arg(long, value_name = "EVENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer: Option<String>,
+    /// lost, destroyed: party in whose hands the unit was
+    #[arg(long, value_name = "PARTY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
     /// release: the hold
     #[arg(long, value_name = "EVENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +105,7 @@ pub struct Form {
     #[arg(long, value_name = "CODE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
-    /// refuse, hold, seal-break, attempt, return: why
+    /// refuse, hold, seal-break, attempt, return, lost, destroyed: why
     #[arg(long, value_name = "REASON")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -255,6 +259,14 @@ impl Form {
                 evidence: need("evidence", self.evidence.take())?,
             },
             Kind::Deliver => Action::Deliver { factors: self.shown_factors()? },
+            Kind::Lost => {
+                Action::Lost { holder: need("holder", self.holder.take())?, reason: self.reason()? }
+            }
+            Kind::Destroyed => Action::Destroyed {
+                holder: need("holder", self.holder.take())?,
+                reason: self.reason()?,
+            },
+            Kind::Found => Action::Found,
             Kind::Handover | Kind::Enrol => {
                 return Err(format!(
                     "an event of type {kind} carries signatures inside and has no JSON form"

@@ -139,6 +139,15 @@ impl Chain {
             }
             Action::Return { .. } => self.rebase(at, id, Some(signer.clone())),
             Action::Deliver { .. } => self.push(time, Custodian::Closed(signer.clone())),
+            // Names the holder, which decides what was open about a container.
+            Action::Lost { holder, .. } | Action::Destroyed { holder, .. } => {
+                self.resolve(holder, None);
+                self.push(time, Custodian::Closed(holder.clone()));
+            }
+            Action::Found => {
+                self.rebase(at, id, Some(signer.clone()));
+                self.push(time, Custodian::Held(signer.clone()));
+            }
             Action::Hold { .. } => self.with(at, |title| title.holds.push(id)),
             Action::Release { hold } => self.with(at, |t| t.holds.retain(|held| held != hold)),
             Action::Handover { offer, acceptance } => self.handover(step, offer, acceptance),

@@ -93,6 +93,13 @@ fn what(step: &Step) -> String {
         Action::Attempt { reason } => format!("tried to deliver {unit} in vain: {reason}"),
         Action::Deliver { .. } => format!("delivered {unit}"),
         Action::Return { reason } => format!("sent {unit} back: {reason}"),
+        Action::Lost { holder, reason } => {
+            format!("declared {unit} lost, held by {holder}: {reason}")
+        }
+        Action::Destroyed { holder, reason } => {
+            format!("declared {unit} destroyed, held by {holder}: {reason}")
+        }
+        Action::Found => format!("found {unit}"),
         Action::Enrol { .. } => format!("enrolled {unit}"),
     }
 }

@@ -10,6 +10,7 @@ mod device;
 mod handover;
 mod journey;
 mod seal;
+mod settle;
 mod tx;
 
 use consign_types::block::LeafIndex;
@@ -20,7 +21,7 @@ use crate::apply::{BlockContext, Layer};
 use crate::entry::StateView;
 use crate::errors::Rejection;
 use crate::signer::BadNumber;
-use crate::unit::Booking;
+use crate::unit::{Booking, Closed};
 
 pub use tx::{Change, Tx};
 
@@ -119,6 +120,11 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         Action::Deliver { factors } => custody::deliver(tx, event, unit?, factors),
         Action::Return { .. } => custody::return_to_signer(tx, event, unit?),
         Action::Enrol { .. } => device::enrol(tx, event),
+        Action::Lost { holder, .. } => settle::close(tx, event, unit?, holder, Closed::Lost),
+        Action::Destroyed { holder, .. } => {
+            settle::close(tx, event, unit?, holder, Closed::Destroyed)
+        }
+        Action::Found => settle::found(tx, event, unit?),
     }
 }
 

@@ -84,7 +84,10 @@ impl Model {
             | Action::Cancel { .. }
             | Action::Attempt { .. }
             | Action::Deliver { .. }
-            | Action::Return { .. } => self.move_custody(event, unit, id)?,
+            | Action::Return { .. }
+            | Action::Lost { .. }
+            | Action::Destroyed { .. }
+            | Action::Found => self.move_custody(event, unit, id)?,
             _ => self.condition(event, unit, id)?,
         }
         if let Action::Offer { .. } = event.action {
@@ -245,6 +248,29 @@ impl Model {
                 )?;
                 self.hold_by(unit, &signer, id);
                 self.units.get_mut(unit).unwrap().booking = None;
+            }
+            Action::Lost { holder, .. } | Action::Destroyed { holder, .. } => {
+                need(!self.is_closed(unit), "closed already")?;
+                let contested = matches!(self.custody(unit), Custody::Contested { .. });
+                need(!contested, "contested")?;
+                need(self.is_free(unit), "contained")?;
+                need(self.in_hand(unit) == *holder, "held by another than it says")?;
+                let alone = self.is_held_by(unit, &signer) && self.units[unit].owner == signer;
+                need(alone || self.is_authority(&signer), "not alone")?;
+                let lost = matches!(event.action, Action::Lost { .. });
+                let why = if lost { Closed::Lost } else { Closed::Destroyed };
+                self.units.get_mut(unit).unwrap().custody =
+                    Custody::Closed { why, by: holder.clone(), at: now };
+            }
+            Action::Found => {
+                let Custody::Closed { why: Closed::Lost, by, .. } = &self.units[unit].custody
+                else {
+                    return Err("not lost".into());
+                };
+                need(*by == signer || self.units[unit].owner == signer, "neither of the two")?;
+                let place = event.place.clone().ok_or("no place")?;
+                self.hold_by(unit, &signer, id);
+                self.units.get_mut(unit).unwrap().journey = Journey::At { place, aboard: None };
             }
             _ => return Err("not about custody".into()),
         }

@@ -4,7 +4,7 @@
 //! means something when proptest has taken others away. Most steps look for a unit and a signer for which
 //! the rule holds; one in eight takes any.
 
-use consign_ledger::unit::{Custody, Journey, Seal};
+use consign_ledger::unit::{Closed, Custody, Journey, Seal};
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{
     Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, Label, Reason,
@@ -24,14 +24,14 @@ const SEALS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
-const WEIGHTS: [(Kind, usize); 27] = [
+const WEIGHTS: [(Kind, usize); 30] = [
     (Kind::Register, 14),
     (Kind::Book, 3),
     (Kind::Offer, 7),
     (Kind::Accept, 8),
     (Kind::Refuse, 2),
     (Kind::Cancel, 2),
-    (Kind::Handover, 5),
+    (Kind::Handover, 7),
     (Kind::Aggregate, 24),
     (Kind::Disaggregate, 7),
     (Kind::Load, 3),
@@ -52,6 +52,9 @@ const WEIGHTS: [(Kind, usize); 27] = [
     (Kind::Deliver, 1),
     (Kind::Return, 2),
     (Kind::Enrol, 1),
+    (Kind::Lost, 1),
+    (Kind::Destroyed, 1),
+    (Kind::Found, 3),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -284,6 +287,7 @@ impl Choice<'_> {
             | Kind::Attempt
             | Kind::Deliver
             | Kind::Return => self.move_custody(),
+            Kind::Lost | Kind::Destroyed | Kind::Found => self.settle(),
             _ => self.condition(),
         }
     }
@@ -398,6 +402,38 @@ impl Choice<'_> {
                 self.by_custodian(&unit, Action::Return { reason: self.reason() })
             }
         }
+    }
+
+    /// By the owner while it holds the unit, or by an authority; found by the last holder or the owner.
+    fn settle(&self) -> Option<Verified> {
+        let lost = |unit: &UnitId| {
+            matches!(self.model.units[unit].custody, Custody::Closed { why: Closed::Lost, .. })
+        };
+        if self.step.kind == Kind::Found {
+            let unit = self.fitting(lost)?;
+            let owner = self.model.units[&unit].owner.clone();
+            let last = self.model.in_hand(&unit);
+            let by = if self.roll(3, 2) == 0 { owner } else { last };
+            let mut event = self.make(self.device(&by, 2), &unit, Action::Found);
+            event.place = (self.roll(16, 12) > 0).then(|| place(self.roll(17, 8) as u32 / 7));
+            return Some(sign(event));
+        }
+        let fits = |unit: &UnitId| {
+            // Seldom one with units inside: what is closed does nothing any more.
+            (self.roll(6, 4) == 0 || self.model.children(unit).is_empty())
+                && self.model.is_free(unit)
+                && !matches!(self.model.custody(unit), Custody::Closed { .. })
+        };
+        let unit = self.fitting(fits)?;
+        let holder = self.model.in_hand(&unit);
+        let by = if self.roll(3, 2) == 0 { self.authority() } else { holder.clone() };
+        let holder = if self.roll(4, 12) == 0 { self.any_party(5) } else { holder };
+        let reason = self.reason();
+        let action = match self.step.kind {
+            Kind::Lost => Action::Lost { holder, reason },
+            _ => Action::Destroyed { holder, reason },
+        };
+        self.by(&by, &unit, action)
     }
 
     /// Made by two devices without a network: on the present basis, the one before, or an older one; or

@@ -195,7 +195,8 @@ impl Desk {
     /// An event with the signer's next number; registrations, departures and arrivals at place 1.
     pub fn event(&self, signer: &str, subject: Subject, action: Action) -> Event {
         let signer: SignerId = signer.parse().unwrap();
-        let placed = matches!(action.kind(), Kind::Register | Kind::Depart | Kind::Arrive);
+        let placed =
+            matches!(action.kind(), Kind::Register | Kind::Depart | Kind::Arrive | Kind::Found);
         Event {
             network: self.network,
             sequence: self.signer(&signer).map_or(1, |state| state.sequence.high() + 1),

@@ -123,8 +123,13 @@ fn custody_view(custody: Custody) -> CustodyView {
         Custody::Contested { holder, claimant } => {
             CustodyView::Contested { claimants: vec![holder.into(), claimant.into()] }
         }
-        Custody::Closed { why: Closed::Delivered, by, .. } => {
-            CustodyView::Closed { why: ClosedWhy::Delivered, by: by.into() }
+        Custody::Closed { why, by, .. } => {
+            let why = match why {
+                Closed::Delivered => ClosedWhy::Delivered,
+                Closed::Lost => ClosedWhy::Lost,
+                Closed::Destroyed => ClosedWhy::Destroyed,
+            };
+            CustodyView::Closed { why, by: by.into() }
         }
     }
 }

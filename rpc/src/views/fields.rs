@@ -9,7 +9,7 @@ use super::text::Moment;
 /// The fields of `action`.
 pub(crate) fn of(action: &Action) -> Map<String, Value> {
     let fields = match action {
-        Action::Register | Action::Arrive => json!({}),
+        Action::Register | Action::Arrive | Action::Found => json!({}),
         Action::Book { receiver, window, factors } => json!({
             "receiver": text(receiver),
             "window": span(window),
@@ -58,6 +58,9 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
                 .iter()
                 .map(|(factor, proof)| json!({ "factor": text(factor), "proof": text(proof) }))
                 .collect::<Vec<_>>(),
+        }),
+        Action::Lost { holder, reason } | Action::Destroyed { holder, reason } => json!({
+            "holder": text(holder), "reason": text(reason),
         }),
         Action::Enrol { key, possession, kinds, places, classes } => json!({
             "key": text(key),

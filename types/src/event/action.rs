@@ -174,6 +174,22 @@ pub enum Action {
         /// Why.
         reason: Reason,
     },
+    /// The unit is gone, and nobody knows where.
+    Lost {
+        /// In whose hands it was.
+        holder: PartyId,
+        /// Why it is given up.
+        reason: Reason,
+    },
+    /// The unit is no more, or was seized for good.
+    Destroyed {
+        /// In whose hands it was.
+        holder: PartyId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A lost unit turned up at the place of the event.
+    Found,
     /// A member enrols a device of its own; the subject is the device.
     Enrol {
         /// The device's key.
@@ -247,6 +263,9 @@ kinds! {
     Deliver = 25 "deliver",
     Return = 26 "return",
     Enrol = 27 "enrol",
+    Lost = 31 "lost",
+    Destroyed = 32 "destroyed",
+    Found = 33 "found",
 }
 
 impl Kind {
@@ -340,6 +359,9 @@ impl Action {
             Self::Deliver { .. } => Kind::Deliver,
             Self::Return { .. } => Kind::Return,
             Self::Enrol { .. } => Kind::Enrol,
+            Self::Lost { .. } => Kind::Lost,
+            Self::Destroyed { .. } => Kind::Destroyed,
+            Self::Found => Kind::Found,
         }
     }
 }

@@ -143,7 +143,7 @@ impl<'a> Fields<'_, 'a> {
 /// Number of map entries that [`write_fields`] writes.
 fn field_count(action: &Action) -> usize {
     match action {
-        Action::Register | Action::Arrive => 0,
+        Action::Register | Action::Arrive | Action::Found => 0,
         Action::Cancel { .. }
         | Action::Aggregate { .. }
         | Action::Disaggregate { .. }
@@ -162,7 +162,11 @@ fn field_count(action: &Action) -> usize {
         | Action::Enrol { .. } => 1,
         Action::Depart { conveyance } => usize::from(conveyance.is_some()),
         Action::Observe { note } => usize::from(note.is_some()),
-        Action::Refuse { .. } | Action::Handover { .. } | Action::Exception { .. } => 2,
+        Action::Refuse { .. }
+        | Action::Handover { .. }
+        | Action::Exception { .. }
+        | Action::Lost { .. }
+        | Action::Destroyed { .. } => 2,
         Action::Book { .. } | Action::Offer { .. } | Action::Readings { .. } => 3,
         Action::Accept { .. } => 5,
     }
@@ -170,7 +174,7 @@ fn field_count(action: &Action) -> usize {
 
 fn write_fields(action: &Action, to: &mut Writer<'_>) {
     match action {
-        Action::Register | Action::Arrive => {}
+        Action::Register | Action::Arrive | Action::Found => {}
         Action::Book { receiver, window, factors } => {
             to.u8(key::PARTY).sure().str(receiver.as_str()).sure();
             to.u8(key::WINDOW).sure();
@@ -252,6 +256,10 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
                 to.bytes(&proof.0).sure();
             }
         }
+        Action::Lost { holder, reason } | Action::Destroyed { holder, reason } => {
+            to.u8(key::PARTY).sure().str(holder.as_str()).sure();
+            write_reason(*reason, to);
+        }
         Action::Enrol { key: device_key, possession, kinds, places, classes } => {
             to.u8(key::DEVICE).sure().array(5).sure();
             to.bytes(device_key.as_bytes()).sure().bytes(&possession.0).sure();
@@ -283,6 +291,14 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
     Ok(match kind {
         Kind::Register => Action::Register,
         Kind::Arrive => Action::Arrive,
+        Kind::Found => Action::Found,
+        Kind::Lost => {
+            Action::Lost { holder: f.need(key::PARTY, Reader::parse)?, reason: read_reason(f)? }
+        }
+        Kind::Destroyed => Action::Destroyed {
+            holder: f.need(key::PARTY, Reader::parse)?,
+            reason: read_reason(f)?,
+        },
         Kind::Book => Action::Book {
             receiver: f.need(key::PARTY, Reader::parse)?,
             window: f.need(key::WINDOW, Window::read)?,

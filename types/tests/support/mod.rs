@@ -160,6 +160,9 @@ pub fn action() -> BoxedStrategy<Action> {
             factors: factors.into_iter().map(|factor| (factor, proof)).collect()
         }),
         reason().prop_map(|reason| Action::Return { reason }),
+        (party(), reason()).prop_map(|(holder, reason)| Action::Lost { holder, reason }),
+        (party(), reason()).prop_map(|(holder, reason)| Action::Destroyed { holder, reason }),
+        Just(Action::Found),
         enrol(),
     ]
     .boxed()

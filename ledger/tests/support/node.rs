@@ -22,7 +22,7 @@ use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
 
-use super::{Desk, PARTIES, genesis, key, party};
+use super::{Desk, PARTIES, genesis, key, party, unit};
 
 /// Validators of all parties, with the keys of a generation; that of the genesis is "".
 pub fn validators(generation: &str) -> ValidatorSet {
@@ -166,6 +166,17 @@ impl Node {
         self.links.push(SetLink { record, size, root, certificate, set: validators(generation) });
         self.generation = generation.to_owned();
         self.commit_empty();
+    }
+
+    /// A block that puts `count` other units into the map, whatever the rules say.
+    pub fn fill(&mut self, count: u32) {
+        let filler =
+            |n: u32| (EntryKey::Unit(unit(&format!("FILL-{n}"))), n.to_be_bytes().to_vec());
+        let height = self.record.height.next();
+        let (root, batch) = update(&self.map, height.0, &(0..count).map(filler).collect()).unwrap();
+        self.map.absorb(height.0, batch);
+        let set = validators(&self.generation).hash();
+        self.close(height, self.record.time.plus(1), root, set, 0);
     }
 
     fn commit_last_of_set(&mut self, next: &str) {

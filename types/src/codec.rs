@@ -161,11 +161,21 @@ impl<'a> Reader<'a> {
         max: usize,
         mut item: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
+        let len = self.list_len(max)?;
+        // A plain loop: of some thirty kinds of items, each adapter of an iterator is compiled anew.
+        let mut items = Vec::new();
+        for _ in 0..len {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    fn list_len(&mut self, max: usize) -> Result<u64, DecodeError> {
         let len = self.array()?;
         if len > max as u64 {
             return Err(self.error(alloc::format!("a list of {len} items, more than {max}")));
         }
-        (0..len).map(|_| item(self)).collect()
+        Ok(len)
     }
 
     /// Whether a null comes next; consumes it if so.

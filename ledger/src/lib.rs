@@ -9,17 +9,38 @@
 //! the history of one unit as a file that proves itself, `evidence` a file that names who misbehaved,
 //! `replay` runs a whole log again.
 
-extern crate alloc;
+#![no_std]
 
+#[cfg_attr(test, macro_use)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+#[cfg(feature = "tree")]
 pub mod apply;
+#[cfg(feature = "tree")]
 pub mod door;
 pub mod entry;
+#[cfg(feature = "tree")]
 pub mod errors;
+#[cfg(feature = "tree")]
 pub mod evidence;
 pub mod log;
+#[cfg(feature = "tree")]
 pub mod map;
 pub mod passport;
+#[cfg(feature = "tree")]
 pub mod replay;
+#[cfg(feature = "tree")]
 mod rules;
 pub mod signer;
 pub mod unit;
+
+/// Proofs of entries of the unit map.
+#[cfg(not(feature = "tree"))]
+pub mod map {
+    #[allow(dead_code, reason = "only the tree lays out nodes")]
+    mod proof;
+
+    pub use proof::{BadMapProof, MapProof};
+}

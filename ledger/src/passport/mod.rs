@@ -14,10 +14,12 @@
 //! `build` how a node makes the file.
 
 mod anchor;
+#[cfg(feature = "tree")]
 mod build;
 mod custody;
 mod flag;
 pub(crate) mod format;
+#[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "only who makes a file needs all"))]
 mod lines;
 mod replay;
 mod story;
@@ -38,10 +40,14 @@ use crate::entry::EntryKey;
 use crate::map::MapProof;
 use crate::unit::Counters;
 
-pub(crate) use anchor::{Anchor, follow_sets};
+pub(crate) use anchor::Anchor;
+#[cfg(feature = "tree")]
+pub(crate) use anchor::follow_sets;
+#[cfg(feature = "tree")]
 pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};
 pub use flag::Flag;
+#[cfg(feature = "tree")]
 pub(crate) use lines::cosigned;
 pub use story::{Line, story};
 pub use verify::{BadEntry, BadPassport, BadSetLink, Stay, Step, Verified, read, verify};

@@ -1,0 +1,92 @@
+//! What JavaScript calls: three functions over the module's own memory.
+//!
+//! `input(length)` makes room for the bytes to come and says where. `verify` reads them, and returns the
+//! length of its answer, JSON that begins at `output()`. One call at a time: a module has one thread.
+//!
+//! The only unsafe code is the names under which the functions are exported. The bytes are written and
+//! read by JavaScript, between calls, where no Rust code runs.
+
+#![allow(unsafe_code, reason = "an exported name is unsafe by definition")]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use consign_types::time::Millis;
+
+use crate::answers::{Asked, verify as answer};
+
+/// More than all that is accepted together; what is longer is refused in JavaScript.
+const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+struct Held {
+    input: RefCell<Vec<u8>>,
+    output: RefCell<String>,
+}
+
+// SAFETY: wasm32-unknown-unknown without atomics has a single thread.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held { input: RefCell::new(Vec::new()), output: RefCell::new(String::new()) };
+
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// Room for `length` bytes; 0 where that is too many.
+#[unsafe(no_mangle)]
+extern "C" fn input(length: usize) -> usize {
+    if length > INPUT_BYTES_MAX {
+        return 0;
+    }
+    let mut held = HELD.input.borrow_mut();
+    *held = Vec::new();
+    held.resize(length.max(1), 0);
+    held.as_mut_ptr() as usize
+}
+
+/// Verifies what lies in the input: file, trust file (none if empty), event (none if empty), the holder to
+/// expect (nobody if empty), and the flags that must not be, with commas between.
+#[unsafe(no_mangle)]
+extern "C" fn verify(
+    file: usize,
+    trust: usize,
+    event: usize,
+    holder: usize,
+    flags: usize,
+    max_age_s: u64,
+    now_s: u64,
+) -> usize {
+    let input = HELD.input.borrow();
+    let mut rest = input.as_slice();
+    let mut take = |length: usize| {
+        let (taken, left) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        rest = left;
+        taken
+    };
+    let (file, trust, event) = (take(file), take(trust), take(event));
+    let text = |bytes| core::str::from_utf8(bytes).unwrap_or("\u{fffd}");
+    let (holder, flags) = (text(take(holder)), text(take(flags)));
+    let asked = Asked {
+        holder: (!holder.is_empty()).then_some(holder),
+        not_flags: flags,
+        max_age_s: (max_age_s != u64::MAX).then_some(max_age_s),
+    };
+    let trust = (!trust.is_empty()).then(|| text(trust));
+    let event = (!event.is_empty()).then_some(event);
+    let now = Millis(now_s.saturating_mul(1_000));
+    let json = answer(file, trust, event, &asked, now).json();
+    let length = json.len();
+    *HELD.output.borrow_mut() = json;
+    length
+}
+
+/// Where the answer begins.
+#[unsafe(no_mangle)]
+extern "C" fn output() -> usize {
+    HELD.output.borrow().as_ptr() as usize
+}

@@ -12,7 +12,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use consign_types::block::BlockRecord;
-use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven};
+use consign_types::checkpoint::{Checkpoint, NotProven, Proven};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
 use consign_types::event::SignedEvent;
@@ -128,7 +128,7 @@ pub fn verify(
     asked: &Asked<'_>,
     now: Millis,
 ) -> Verification {
-    let read = trust.map(Trust::from_json).transpose();
+    let read = trust.map(Trust::from_json).transpose().map(|trust| trust.map(|t| t.at(now)));
     let found = match (bytes.len() > RECEIPT_BYTES_MAX.max(PASSPORT_BYTES_MAX), read) {
         (true, _) => {
             let detail = format!("the file has {} bytes, more than a proof can have", bytes.len());
@@ -207,20 +207,34 @@ fn receipt(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) -> Verificat
     if network.is_some_and(|network| network != trust.network) {
         return broken(&subject, "the event is meant for another network".to_owned());
     }
-    match checkpoint::verify(&receipt.checkpoint, &trust.origin, &trust.validators) {
+    match trust.verify(&receipt.checkpoint, &trust.validators) {
         Ok(proven) => {
             let time = bounded(proven.time_s, device_time);
             assembled(subject, integrity, trusted(&proven, trust), time)
         }
         // An honest node never serves a cosignature that does not hold.
-        Err(error @ (NotProven::Signature(_) | NotProven::Malformed(_))) => {
-            broken(&subject, chain(&error))
-        }
+        Err(
+            error @ (NotProven::Signature(_)
+            | NotProven::WitnessSignature(_)
+            | NotProven::Malformed(_)),
+        ) => broken(&subject, chain(&error)),
         Err(error) => {
             let trust = Answer::new(Verdict::NotEstablished, chain(&error));
             assembled(subject, integrity, trust, unbounded(device_time))
         }
     }
+}
+
+/// Who of the witnesses stands by it, where the trust file knows any.
+fn witnesses(proven: &Proven, trust: &Trust) -> String {
+    let rule = &trust.witnesses;
+    if rule.keys.is_empty() {
+        return String::new();
+    }
+    let names = &proven.witnessed.names;
+    let named = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let needed = rule.needed;
+    format!("; witnessed by {} of {}{named}; {needed} are needed", names.len(), rule.keys.len())
 }
 
 pub(crate) fn trusted(proven: &Proven, trust: &Trust) -> Answer {
@@ -237,6 +251,7 @@ pub(crate) fn trusted(proven: &Proven, trust: &Trust) -> Answer {
         names.join(", "),
         trust.validators.quorum()
     );
+    let detail = format!("{detail}{}", witnesses(proven, trust));
     Answer::new(Verdict::Ok, detail)
 }
 

@@ -17,35 +17,6 @@ use crate::answers::{
     unfinished,
 };
 
-const FLAGS: [Flag; 10] = [
-    Flag::Excursion,
-    Flag::ExcursionOpen,
-    Flag::Hold,
-    Flag::HoldStanding,
-    Flag::SealBroken,
-    Flag::Exception,
-    Flag::Discontinuity,
-    Flag::ReadingGap,
-    Flag::Damaged,
-    Flag::Contested,
-];
-
-/// A flag by its name on the command line.
-const fn name(flag: Flag) -> &'static str {
-    match flag {
-        Flag::Excursion => "excursion",
-        Flag::ExcursionOpen => "excursion-open",
-        Flag::Hold => "hold",
-        Flag::HoldStanding => "hold-standing",
-        Flag::SealBroken => "seal-broken",
-        Flag::Exception => "exception",
-        Flag::Discontinuity => "discontinuity",
-        Flag::ReadingGap => "reading-gap",
-        Flag::Damaged => "damaged",
-        Flag::Contested => "contested",
-    }
-}
-
 /// Verifies the passport in `bytes`, `now` by this machine's clock.
 pub fn verify(bytes: &[u8], trust: Option<&Trust>, asked: &Asked<'_>, now: Millis) -> Verification {
     let Some(trust) = trust else {
@@ -78,8 +49,13 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked<'_>, now: Millis) -> V
     let completeness = Answer::new(
         Verdict::Ok,
         format!(
-            "all {own} events of the unit up to block {}, {}{around}",
-            verified.height, verified.time
+            "{} up to block {}, {}{around}",
+            match own {
+                1 => "the one event of the unit".to_owned(),
+                more => format!("all {more} events of the unit"),
+            },
+            verified.height,
+            verified.time
         ),
     );
     let time = Answer::new(
@@ -105,7 +81,7 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked<'_>, now: Millis) -> V
         completeness,
         told: Some(Told {
             holder: holder(verified),
-            flags: flags.iter().map(|flag| name(*flag)).collect(),
+            flags: flags.iter().map(|flag| flag.as_str()).collect(),
             story: passport::story(verified).iter().map(|line| line.to_string()).collect(),
         }),
         unmet: unmet(verified, &flags, asked, age_s),
@@ -141,10 +117,10 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked<'_>, age_s: 
         unmet.push(Unmet { code: "other_holder", detail });
     }
     for not in asked.not_flags.split(',').filter(|not| !not.is_empty()) {
-        if flags.iter().any(|flag| name(*flag) == not) {
+        if flags.iter().any(|flag| flag.as_str() == not) {
             let detail = format!("the unit has the flag {not}");
             unmet.push(Unmet { code: "flagged", detail });
-        } else if !FLAGS.iter().any(|flag| name(*flag) == not) {
+        } else if !Flag::ALL.iter().any(|flag| flag.as_str() == not) {
             let detail = format!("{not:?} is no flag");
             unmet.push(Unmet { code: "unknown_flag", detail });
         }
@@ -166,9 +142,10 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked<'_>, age_s: 
 fn refused(error: &BadPassport) -> Verification {
     let why = chain(error);
     let untrusted = match error {
-        BadPassport::Checkpoint(cause) => {
-            !matches!(cause, NotProven::Signature(_) | NotProven::Malformed(_))
-        }
+        BadPassport::Checkpoint(cause) => !matches!(
+            cause,
+            NotProven::Signature(_) | NotProven::WitnessSignature(_) | NotProven::Malformed(_)
+        ),
         BadPassport::SetLink { why, .. } => {
             matches!(why, BadSetLink::Set | BadSetLink::Certificate(_))
         }

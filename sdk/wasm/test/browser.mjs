@@ -123,7 +123,7 @@ function lines(said) {
   });
 }
 
-const ROOT = "ccec0e87d1325ce8185a165a44af7b2a6dd2874de73af37047f49430c2a786a5";
+const ROOT = "fea70ce6afb81ee306ddcbf8aa67901210c7bb9ac41916ea297e702031542027";
 const GOOD = [
   `Integrity OK signatures, heads and entries lead to root ${ROOT}`,
   "Trust OK cosigned by 4 of 4 validators (airline, customs, forwarder, handler); 3 are needed",
@@ -161,7 +161,7 @@ const tests = {
     assert.deepEqual(await texts(".said"), ["NOT VERIFIED"]);
     assert.deepEqual(await texts(".answers li"), [
       "Integrity NOT ESTABLISHED not checked",
-      "Trust FAILED this is no trust file: malformed trust file: not a value on line 5",
+      "Trust FAILED this is no trust file: malformed trust file: invalid value: integer `-1`, expected u64 at line 5 column 13",
       ...UNCHECKED,
     ]);
   },

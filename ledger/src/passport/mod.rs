@@ -40,9 +40,8 @@ use crate::entry::EntryKey;
 use crate::map::MapProof;
 use crate::unit::Counters;
 
-pub(crate) use anchor::Anchor;
 #[cfg(feature = "tree")]
-pub(crate) use anchor::follow_sets;
+pub(crate) use anchor::{Anchor, follow_sets};
 #[cfg(feature = "tree")]
 pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};

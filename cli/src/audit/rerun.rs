@@ -96,15 +96,15 @@ pub fn rerun(
                     let begun = Replay::begin(network, [&open[0], &open[1]], |_| ());
                     match begun {
                         Ok(replay) => run.replay = Some(replay),
-                        Err(broken) => run.finding = Some(of(&source.name(), &broken)),
+                        Err(broken) => {
+                            run.finding = Some(of(&source.name(), &broken));
+                            return Ok(run);
+                        }
                     }
                     open.clear();
                 }
                 continue;
             };
-            if run.finding.is_some() {
-                return Ok(run);
-            }
             // Nothing honest is longer: the replay says so, and memory stays bounded.
             if !closes && open.len() <= BLOCK_EVENTS_MAX {
                 continue;
@@ -121,9 +121,6 @@ pub fn rerun(
                     return Ok(run);
                 }
             }
-        }
-        if run.finding.is_some() {
-            return Ok(run);
         }
     }
     if !open.is_empty() {

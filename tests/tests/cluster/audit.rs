@@ -12,6 +12,7 @@ use consign_tests::drill::files::ServedLog;
 use consign_tests::drill::forge::{self, Forger};
 use consign_types::block::{BlockRecord, LeafIndex};
 use consign_types::codec::Canonical as _;
+use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::trust::Trust;
 
@@ -154,6 +155,13 @@ async fn a_made_up_history_is_found_and_the_event_and_rule_are_named() {
     let scene = Scene::set().await;
     let (leaves, begin, end) = scene.last_block();
     assert_eq!(scene.findings(&scene.forged("signed again", &leaves, 4)), []);
+    // The same validators, and another network: leaf 0 is not its genesis, and nothing after it is looked at.
+    let network = NetworkId(Digest::of(&[b"another network"]));
+    let trust = Trust { network, ..scene.trust.clone() };
+    let foreign = audit::files(&scene.honest("honest"), &trust, &mut |_, _| ()).expect("a folder");
+    assert_eq!(codes(&foreign.findings), [Code::WrongLeaf]);
+    assert_eq!((foreign.findings[0].leaf, foreign.blocks), (Some(0), 0));
+
     let few = scene.findings(&scene.forged("two of four", &leaves, 2));
     assert_eq!(codes(&few), [Code::NoQuorum]);
 

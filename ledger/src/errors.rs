@@ -131,8 +131,18 @@ rejections! {
     TooManyHolds { unit: UnitId, } = "too_many_holds", "4 holds stand on {unit} already";
     /// The delivery lacks what was booked.
     FactorMissing { factor: DeliveryFactor, } = "factor_missing", "the delivery lacks the booked factor {factor}";
-    /// More than the signer may decide alone.
-    ConsentNeeded { unit: UnitId, } = "consent_needed", "this needs the consent of the owner of {unit}, which this version cannot record";
+    /// Nothing of that name waits for a consent.
+    NoSuchProposal { unit: UnitId, proposal: EventId, } = "no_such_proposal", "nothing named {proposal} about {unit} waits for a consent";
+    /// The proposal does not need this party's consent, or has it.
+    ConsentNotAsked { unit: UnitId, signer: PartyId, } = "consent_not_asked", "the proposal about {unit} does not wait for the consent of {signer}";
+    /// Too many proposals at once.
+    TooManyPending { unit: UnitId, } = "too_many_pending", "4 proposals about {unit} wait for consents already";
+    /// A return after the window for it.
+    ReturnTooLate { unit: UnitId, until: Millis, } = "return_too_late", "unit {unit} was delivered, and could be returned until {until}";
+    /// Only a dispute is resolved.
+    NotContested { unit: UnitId, } = "not_contested", "custody of {unit} is not contested";
+    /// A dispute goes to a party to it or to the owner.
+    NotAClaimant { unit: UnitId, holder: PartyId, } = "not_a_claimant", "{holder} neither claims {unit} nor owns it";
     /// The device belongs to another member.
     ForeignDevice { device: SignerId, signer: SignerId, } = "foreign_device", "{signer} cannot enrol {device}: only a member's own key enrols that member's devices";
     /// Enrolled already.
@@ -156,6 +166,7 @@ impl Rejection {
                 | Self::SequenceGap { .. }
                 | Self::UnknownUnit { .. }
                 | Self::NoSuchOffer { .. }
+                | Self::NoSuchProposal { .. }
                 | Self::UnknownBasis { .. }
                 | Self::BlockFull
         )
@@ -168,6 +179,7 @@ impl Rejection {
             Self::UnknownDevice { .. }
                 | Self::UnknownUnit { .. }
                 | Self::NoSuchOffer { .. }
+                | Self::NoSuchProposal { .. }
                 | Self::UnknownBasis { .. }
         )
     }

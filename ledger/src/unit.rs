@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use consign_types::block::LeafIndex;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{FactorSet, Label, Window};
-use consign_types::limits::{DEPTH_MAX, HOLDS_MAX, SEALS_MAX};
+use consign_types::event::{FactorSet, Kind, Label, Window};
+use consign_types::limits::{CONSENTS_MAX, DEPTH_MAX, HOLDS_MAX, PENDING_MAX, SEALS_MAX};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
 use consign_types::time::Millis;
@@ -190,6 +190,50 @@ pub struct Spent {
     pub at: Millis,
 }
 
+/// Something proposed that waits for consents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pending {
+    /// The event that proposes it.
+    pub event: EventId,
+    /// The party that does.
+    pub by: PartyId,
+    /// Parties that have not consented yet, ascending.
+    pub open: Vec<PartyId>,
+    /// Until when, by block time.
+    pub until: Millis,
+    /// How the unit was held then: under another basis the proposal lapses.
+    pub basis: EventId,
+    /// What it is.
+    pub what: Proposal,
+}
+
+/// What takes effect with the last consent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Proposal {
+    /// What was delivered is taken back.
+    Return,
+    /// The unit is lost or destroyed in the hands of the one who proposes it.
+    Close(Closed),
+    /// A dispute ends.
+    Resolve {
+        /// Who holds the unit then.
+        holder: PartyId,
+    },
+}
+
+impl Proposal {
+    /// The kind of event that proposes this.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Return => Kind::Return,
+            Self::Close(Closed::Delivered) => Kind::Deliver,
+            Self::Close(Closed::Lost) => Kind::Lost,
+            Self::Close(Closed::Destroyed) => Kind::Destroyed,
+            Self::Resolve { .. } => Kind::Resolve,
+        }
+    }
+}
+
 /// The state of a unit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnitState {
@@ -215,6 +259,8 @@ pub struct UnitState {
     pub excursion_open: bool,
     /// Holds that stand, in the order in which they were placed.
     pub holds: Vec<EventId>,
+    /// What waits for consents, oldest first.
+    pub pending: Vec<Pending>,
     /// Where it is.
     pub journey: Journey,
     /// What the owner booked.
@@ -246,6 +292,7 @@ impl UnitState {
             damaged: false,
             excursion_open: false,
             holds: Vec::new(),
+            pending: Vec::new(),
             journey: Journey::At { place, aboard: None },
             booking: None,
             counters: Counters::default(),
@@ -349,10 +396,10 @@ pub fn next_head(
 
 impl Canonical for UnitState {
     const WHAT: &'static str = "unit entry";
-    const BYTES_MAX: usize = 4096;
+    const BYTES_MAX: usize = 6144;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(17).sure().str(self.owner.as_str()).sure();
+        to.array(18).sure().str(self.owner.as_str()).sure();
         self.custody.write(to);
         to.bytes(self.basis.as_bytes()).sure();
         match &self.spent {
@@ -391,6 +438,8 @@ impl Canonical for UnitState {
         }
         to.bool(self.damaged).sure().bool(self.excursion_open).sure();
         write_ids(&self.holds, to);
+        to.array(self.pending.len() as u64).sure();
+        self.pending.iter().for_each(|pending| pending.write(to));
         self.journey.write(to);
         match &self.booking {
             None => {
@@ -410,7 +459,7 @@ impl Canonical for UnitState {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(17)?;
+        from.array_of(18)?;
         Ok(Self {
             owner: from.parse()?,
             custody: Custody::read(from)?,
@@ -435,6 +484,7 @@ impl Canonical for UnitState {
             damaged: from.bool()?,
             excursion_open: from.bool()?,
             holds: from.list(HOLDS_MAX, |from| from.digest().map(EventId))?,
+            pending: from.list(PENDING_MAX, Pending::read)?,
             journey: Journey::read(from)?,
             booking: if from.null()? {
                 None
@@ -455,6 +505,51 @@ impl Canonical for UnitState {
                 from.u64()?
             },
             head: from.digest()?,
+        })
+    }
+}
+
+impl Pending {
+    fn write(&self, to: &mut Writer<'_>) {
+        to.array(7).sure().bytes(self.event.as_bytes()).sure().str(self.by.as_str()).sure();
+        to.array(self.open.len() as u64).sure();
+        for party in &self.open {
+            to.str(party.as_str()).sure();
+        }
+        to.u64(self.until.0).sure().bytes(self.basis.as_bytes()).sure();
+        let code = match self.what {
+            Proposal::Return => 0,
+            Proposal::Close(Closed::Delivered) => 3,
+            Proposal::Close(Closed::Lost) => 4,
+            Proposal::Close(Closed::Destroyed) => 5,
+            Proposal::Resolve { .. } => 6,
+        };
+        to.u8(code).sure();
+        match &self.what {
+            Proposal::Resolve { holder } => to.str(holder.as_str()).sure(),
+            Proposal::Return | Proposal::Close(_) => to.null().sure(),
+        };
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array_of(7)?;
+        Ok(Self {
+            event: EventId(from.digest()?),
+            by: from.parse()?,
+            open: from.list(CONSENTS_MAX, Reader::parse)?,
+            until: Millis(from.u64()?),
+            basis: EventId(from.digest()?),
+            what: {
+                let code = from.u8()?;
+                match (code, if from.null()? { None } else { Some(from.parse()?) }) {
+                    (0, None) => Proposal::Return,
+                    (3, None) => Proposal::Close(Closed::Delivered),
+                    (4, None) => Proposal::Close(Closed::Lost),
+                    (5, None) => Proposal::Close(Closed::Destroyed),
+                    (6, Some(holder)) => Proposal::Resolve { holder },
+                    _ => return Err(from.error("an unknown proposal")),
+                }
+            },
         })
     }
 }

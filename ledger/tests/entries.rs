@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use consign_ledger::entry::{EntryKey, MemberState};
 use consign_ledger::signer::{Sequence, SignerState};
 use consign_ledger::unit::{
-    Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Seal, Spent,
-    UnitState, next_head,
+    Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Pending, Proposal,
+    Seal, Spent, UnitState, next_head,
 };
 use consign_types::block::LeafIndex;
 use consign_types::codec::{Canonical, DecodeError};
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{DeliveryFactor, FactorSet, Kind, KindSet, Label, Window};
 use consign_types::key::SecretKey;
-use consign_types::limits::{HOLDS_MAX, MISSING_SEQUENCES_MAX, SEALS_MAX};
+use consign_types::limits::{
+    CONSENTS_MAX, HOLDS_MAX, MISSING_SEQUENCES_MAX, PENDING_MAX, SEALS_MAX,
+};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
 use consign_types::time::Millis;
@@ -67,6 +69,17 @@ fn custody() -> impl Strategy<Value = Custody> {
     ]
 }
 
+fn pending() -> impl Strategy<Value = Pending> {
+    let what = prop_oneof![
+        Just(Proposal::Return),
+        select(&[Closed::Delivered, Closed::Lost, Closed::Destroyed][..]).prop_map(Proposal::Close),
+        party().prop_map(|holder| Proposal::Resolve { holder }),
+    ];
+    (event_id(), party(), vec(party(), 0..=CONSENTS_MAX), millis(), event_id(), what).prop_map(
+        |(event, by, open, until, basis, what)| Pending { event, by, open, until, basis, what },
+    )
+}
+
 fn seal() -> impl Strategy<Value = Seal> {
     prop_oneof![
         Just(Seal::None),
@@ -103,7 +116,13 @@ fn unit_state() -> impl Strategy<Value = UnitState> {
     (
         (party(), custody(), event_id(), spent, vec(event_id(), 0..=PAST_BASES_MAX)),
         (inside, any::<[u32; 6]>(), seal()),
-        (any::<bool>(), any::<bool>(), vec(event_id(), 0..=HOLDS_MAX), journey()),
+        (
+            any::<bool>(),
+            any::<bool>(),
+            vec(event_id(), 0..=HOLDS_MAX),
+            journey(),
+            vec(pending(), 0..=PENDING_MAX),
+        ),
         (option::of(booking()), counters(), any::<u32>(), last_reading, any::<u64>(), digest()),
     )
         .prop_map(|(title, first, second, third)| UnitState {
@@ -119,6 +138,7 @@ fn unit_state() -> impl Strategy<Value = UnitState> {
             excursion_open: second.1,
             holds: second.2,
             journey: second.3,
+            pending: second.4,
             booking: third.0,
             counters: third.1,
             blocked_inside: third.2,
@@ -242,6 +262,14 @@ fn the_largest_unit_entry_there_can_be_is_decoded() {
     let counters = Counters::from_array([u32::MAX; 6]);
     let parent = format!("trk/{party}/{}", "9".repeat(30)).parse().unwrap();
     let window = Window { from: largest, to: largest };
+    let pending = Pending {
+        event: id,
+        by: party.clone(),
+        open: vec![party.clone(); CONSENTS_MAX],
+        until: largest,
+        basis: id,
+        what: Proposal::Resolve { holder: party.clone() },
+    };
     let state = UnitState {
         owner: party.clone(),
         custody: Custody::Offered {
@@ -259,6 +287,7 @@ fn the_largest_unit_entry_there_can_be_is_decoded() {
         damaged: true,
         excursion_open: true,
         holds: vec![id; HOLDS_MAX],
+        pending: vec![pending; PENDING_MAX],
         journey: Journey::Moving { conveyance: Some(label(0)), loaded: true },
         booking: Some(Booking {
             receiver: party,

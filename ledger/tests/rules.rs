@@ -9,6 +9,8 @@ mod support;
 mod admission;
 #[path = "rules/condition.rs"]
 mod condition;
+#[path = "rules/consent.rs"]
+mod consent;
 #[path = "rules/contain.rs"]
 mod contain;
 #[path = "rules/custody.rs"]
@@ -56,6 +58,7 @@ const TABLES: &[&[Case]] = &[
     condition::CONDITIONS,
     condition::SEALS,
     settle::ENDINGS,
+    consent::CONSENTS,
 ];
 
 /// Plays a case; the kind of its event and the code that it was refused with.

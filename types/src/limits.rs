@@ -47,6 +47,15 @@ pub const MISSING_SEQUENCES_MAX: usize = 32;
 /// Holds that may stand on a unit at once.
 pub const HOLDS_MAX: usize = 4;
 
+/// Proposals on a unit that wait for a consent at once.
+pub const PENDING_MAX: usize = 4;
+
+/// Parties whose consent one proposal may need.
+pub const CONSENTS_MAX: usize = 2;
+
+/// How long a proposal waits for consents, milliseconds of block time.
+pub const CONSENT_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
 /// Seal ids that one event may name, and that may be on a unit at once.
 pub const SEALS_MAX: usize = 16;
 

@@ -73,10 +73,14 @@ pub struct Form {
     #[arg(long, value_name = "EVENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer: Option<String>,
-    /// lost, destroyed: party in whose hands the unit was
+    /// lost, destroyed: party in whose hands the unit was; resolve: who holds it from then on
     #[arg(long, value_name = "PARTY")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
+    /// consent: the event that proposes it
+    #[arg(long, value_name = "EVENT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<String>,
     /// release: the hold
     #[arg(long, value_name = "EVENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +109,7 @@ pub struct Form {
     #[arg(long, value_name = "CODE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
-    /// refuse, hold, seal-break, attempt, return, lost, destroyed: why
+    /// refuse, hold, seal-break, attempt, return, lost, destroyed, resolve: why
     #[arg(long, value_name = "REASON")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -267,6 +271,13 @@ impl Form {
                 reason: self.reason()?,
             },
             Kind::Found => Action::Found,
+            Kind::Resolve => Action::Resolve {
+                holder: need("holder", self.holder.take())?,
+                reason: self.reason()?,
+            },
+            Kind::Consent => {
+                Action::Consent { proposal: need("proposal", self.proposal.take())? }
+            }
             Kind::Handover | Kind::Enrol => {
                 return Err(format!(
                     "an event of type {kind} carries signatures inside and has no JSON form"

@@ -61,7 +61,10 @@ impl Custodian {
 /// The custody chain of a unit with this entry; `outermost` is the entry of the outermost container.
 pub fn chain(steps: &[Step], state: &UnitState, outermost: Option<&UnitState>) -> Vec<Holding> {
     let mut chain = Chain { line: Vec::from([Title::default()]), ..Chain::default() };
-    steps.iter().for_each(|step| chain.step(step));
+    for (at, step) in steps.iter().enumerate() {
+        let following = steps.get(at + 1..).unwrap_or_default();
+        chain.step(step, following, outermost.unwrap_or(state));
+    }
     let last = steps.last().map(|step| step.time).unwrap_or_default();
     chain.end(outermost.unwrap_or(state), last);
     chain.holdings
@@ -98,6 +101,12 @@ struct Chain {
     pending: Vec<Pending>,
     /// Whether the unit left the container that `pending` is about, by a dispute.
     left: bool,
+    /// Of the passport's own unit.
+    owner: Option<PartyId>,
+    /// What may wait for consents.
+    proposals: Vec<Step>,
+    /// The proposals of the consents so far.
+    consents: Vec<EventId>,
 }
 
 /// When custody moved, and to whom.
@@ -114,10 +123,11 @@ impl Chain {
         self.holdings.last().and_then(|holding| holding.custodian.party())
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Step, following: &[Step], end: &UnitState) {
         let event = step.event.event();
         let (signer, id, time) = (event.signer.party(), step.event.id(), step.time);
-        if custodian_acts(&event.action) {
+        let closed = self.is_closed();
+        if custodian_acts(&event.action) && !closed {
             self.resolve(signer, None);
         }
         // Titles of what the event puts around the line; nothing that is offered or on hold is entered.
@@ -128,6 +138,7 @@ impl Chain {
         let at = step.depth;
         match &event.action {
             Action::Register => {
+                self.owner = Some(signer.clone());
                 self.rebase(at, id, Some(signer.clone()));
                 self.push(time, Custodian::Held(signer.clone()));
             }
@@ -137,13 +148,36 @@ impl Chain {
                 self.rebase(at, id, Some(signer.clone()));
                 self.push(time, Custodian::Held(signer.clone()));
             }
+            // Of what was delivered: with the owner's consent, unless it is the owner's own doing.
+            Action::Return { .. } if closed => {
+                let alone = match &self.owner {
+                    Some(owner) if at == 0 => owner == signer,
+                    _ => !consented(following, id) && !closed_after(following, end),
+                };
+                if alone {
+                    self.take_back(at, step);
+                }
+                self.proposals.push(step.clone());
+            }
             Action::Return { .. } => self.rebase(at, id, Some(signer.clone())),
             Action::Deliver { .. } => self.push(time, Custodian::Closed(signer.clone())),
             // Names the holder, which decides what was open about a container.
             Action::Lost { holder, .. } | Action::Destroyed { holder, .. } => {
                 self.resolve(holder, None);
-                self.push(time, Custodian::Closed(holder.clone()));
+                // Whoever is neither owner nor authority proposes it only.
+                if !consented(following, id) && closed_after(following, end) {
+                    self.push(time, Custodian::Closed(holder.clone()));
+                }
+                self.proposals.push(step.clone());
             }
+            // Of a container's dispute it tells that there is one, but not since when.
+            Action::Resolve { .. } => {
+                if let Some(first) = core::mem::take(&mut self.pending).first() {
+                    self.push(first.time, Custodian::Undecided);
+                }
+                self.proposals.push(step.clone());
+            }
+            Action::Consent { proposal } => self.consent(step, proposal, following, end),
             Action::Found => {
                 self.rebase(at, id, Some(signer.clone()));
                 self.push(time, Custodian::Held(signer.clone()));
@@ -166,6 +200,79 @@ impl Chain {
         if let Some(title) = self.line.get_mut(at) {
             change(title);
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.holdings.last(), Some(Holding { custodian: Custodian::Closed(_), .. }))
+    }
+
+    /// What was delivered is held again, by the event that proposed it.
+    fn take_back(&mut self, at: usize, proposal: &Step) {
+        let by = proposal.event.event().signer.party();
+        self.rebase(at, proposal.event.id(), Some(by.clone()));
+        self.push(proposal.time, Custodian::Held(by.clone()));
+    }
+
+    /// Mirrors `rules::consent`: what the steps leave open about its effect, what follows tells.
+    fn consent(&mut self, step: &Step, proposal: &EventId, following: &[Step], end: &UnitState) {
+        let known = self.proposals.iter().position(|known| known.event.id() == *proposal);
+        let Some(known) = known.and_then(|at| self.proposals.get(at)).cloned() else { return };
+        let (at, by, time) = (step.depth, known.event.event().signer.party().clone(), step.time);
+        match &known.event.event().action {
+            Action::Return { .. } => {
+                if self.is_closed() && !closed_after(following, end) {
+                    self.take_back(at, &Step { time, ..known });
+                }
+            }
+            Action::Lost { .. } | Action::Destroyed { .. } => {
+                if !self.is_closed() && closed_after(following, end) {
+                    self.push(time, Custodian::Closed(by));
+                }
+            }
+            // Open until the last one.
+            Action::Resolve { holder, .. } if !consented(following, *proposal) => {
+                let given = 1 + self.consents.iter().filter(|given| *given == proposal).count();
+                let needed = match self.holdings.last().map(|holding| &holding.custodian) {
+                    Some(Custodian::Contested { holder: one, claimant }) => {
+                        if by == *one || by == *claimant { 1 } else { 2 }
+                    }
+                    Some(Custodian::Undecided) => 2,
+                    _ => return,
+                };
+                if given >= needed || !self.contested_after(following, end) {
+                    let holder = holder.clone();
+                    self.rebase(at, *proposal, Some(holder.clone()));
+                    self.push(time, Custodian::Held(holder));
+                }
+            }
+            _ => {}
+        }
+        self.consents.push(*proposal);
+    }
+
+    /// Whether custody is disputed at this point, told by what can only follow while it is, or only else.
+    fn contested_after(&self, following: &[Step], end: &UnitState) -> bool {
+        let ends_one = |id: &EventId| {
+            self.proposals.iter().any(|step| {
+                step.event.id() == *id
+                    && matches!(step.event.event().action, Action::Resolve { .. })
+            })
+        };
+        for step in following {
+            match &step.event.event().action {
+                Action::Resolve { .. } => return true,
+                Action::Consent { proposal } if ends_one(proposal) => return true,
+                Action::Accept { .. }
+                | Action::Refuse { .. }
+                | Action::Cancel { .. }
+                | Action::Lost { .. }
+                | Action::Destroyed { .. }
+                | Action::Found => return false,
+                action if custodian_acts(action) => return false,
+                _ => {}
+            }
+        }
+        matches!(custodian(&end.custody), Custodian::Contested { .. })
     }
 
     /// A new basis of the unit at this place in the line, by which `holder` holds it.
@@ -307,6 +414,37 @@ fn ways<'p>(
         }
     }
     ways
+}
+
+/// Whether somebody consents to this proposal later on.
+fn consented(following: &[Step], proposal: EventId) -> bool {
+    following.iter().any(|step| {
+        matches!(&step.event.event().action, Action::Consent { proposal: of } if *of == proposal)
+    })
+}
+
+/// Whether the history is closed at this point, told by what can only follow an end or only something else.
+fn closed_after(following: &[Step], end: &UnitState) -> bool {
+    for step in following {
+        match &step.event.event().action {
+            Action::Found => return true,
+            // Of what is closed, and of what is not.
+            Action::Return { .. } | Action::Consent { .. } | Action::Handover { .. } => {
+                if step.stay == Stay::Ends {
+                    return false;
+                }
+            }
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Cancel { .. }
+            | Action::Lost { .. }
+            | Action::Destroyed { .. }
+            | Action::Resolve { .. } => return false,
+            action if custodian_acts(action) => return false,
+            _ => {}
+        }
+    }
+    matches!(custodian(&end.custody), Custodian::Closed(_))
 }
 
 /// Whether only the undisputed custodian signs such an event.

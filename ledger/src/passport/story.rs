@@ -100,6 +100,10 @@ fn what(step: &Step) -> String {
             format!("declared {unit} destroyed, held by {holder}: {reason}")
         }
         Action::Found => format!("found {unit}"),
+        Action::Resolve { holder, reason } => {
+            format!("proposed that {unit} goes to {holder}, to end the dispute: {reason}")
+        }
+        Action::Consent { proposal } => format!("consented to {proposal} about {unit}"),
         Action::Enrol { .. } => format!("enrolled {unit}"),
     }
 }

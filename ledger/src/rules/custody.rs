@@ -182,26 +182,6 @@ pub fn deliver<V: StateView>(
     tx.put_and_record(unit, state)
 }
 
-/// return | C | Held(C) | Held(signer), new leg, a new basis. After delivery it needs a consent.
-pub fn return_to_signer<V: StateView>(
-    tx: &mut Tx<'_, V>,
-    event: &Event,
-    unit: &UnitId,
-) -> Result<(), Rejection> {
-    let mut state = tx.unit(unit)?;
-    if matches!(state.custody, Custody::Closed { .. }) {
-        return Err(Rejection::ConsentNeeded { unit: unit.clone() });
-    }
-    let signer = event.signer.party();
-    tx.need_held(unit, &state, signer)?;
-    tx.need_free(unit, &state)?;
-    state.renew_basis(tx.id(), tx.time());
-    // An offer that ran out is gone for good.
-    state.custody = Custody::Held(signer.clone());
-    state.booking = None;
-    tx.put_and_record(unit, state)
-}
-
 /// Who offered and who may accept, where `offer` is open.
 fn open_offer<V: StateView>(
     tx: &Tx<'_, V>,

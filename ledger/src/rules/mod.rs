@@ -4,6 +4,7 @@
 //! refuses leaves nothing behind.
 
 mod condition;
+mod consent;
 mod contain;
 mod custody;
 mod device;
@@ -118,13 +119,15 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         Action::Exception { .. } => condition::exception(tx, event, unit?),
         Action::Attempt { .. } => custody::attempt(tx, event, unit?),
         Action::Deliver { factors } => custody::deliver(tx, event, unit?, factors),
-        Action::Return { .. } => custody::return_to_signer(tx, event, unit?),
+        Action::Return { .. } => settle::take_back(tx, event, unit?),
         Action::Enrol { .. } => device::enrol(tx, event),
         Action::Lost { holder, .. } => settle::close(tx, event, unit?, holder, Closed::Lost),
         Action::Destroyed { holder, .. } => {
             settle::close(tx, event, unit?, holder, Closed::Destroyed)
         }
         Action::Found => settle::found(tx, event, unit?),
+        Action::Resolve { holder, .. } => settle::resolve(tx, event, unit?, holder),
+        Action::Consent { proposal } => consent::consent(tx, event, unit?, proposal),
     }
 }
 

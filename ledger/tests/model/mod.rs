@@ -13,7 +13,7 @@ pub mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 
 use consign_ledger::unit::{
-    Around, Booking, Counters, Custody, Inside, Journey, Seal, Spent, UnitState, next_head,
+    Around, Booking, Counters, Custody, Inside, Journey, Pending, Seal, Spent, UnitState, next_head,
 };
 use consign_types::block::LeafIndex;
 use consign_types::digest::{Digest, EventId, NetworkId};
@@ -75,6 +75,7 @@ pub struct Unit {
     pub damaged: bool,
     pub excursion_open: bool,
     pub holds: Vec<EventId>,
+    pub pending: Vec<Pending>,
     pub journey: Journey,
     pub booking: Option<Booking>,
     pub readings: Vec<(u64, u64)>,
@@ -97,6 +98,7 @@ pub struct Model {
     pub network: NetworkId,
     pub now: Millis,
     pub contest_window_ms: u64,
+    pub return_window_ms: u64,
     pub signers: BTreeMap<SignerId, Signer>,
     pub units: BTreeMap<UnitId, Unit>,
     pub seals: Vec<Label>,
@@ -115,6 +117,7 @@ impl Model {
             network: genesis.network(),
             now: support::GENESIS_TIME,
             contest_window_ms: 7 * 24 * 3_600_000,
+            return_window_ms: 30 * 24 * 3_600_000,
             signers: BTreeMap::new(),
             units: BTreeMap::new(),
             seals: Vec::new(),
@@ -333,6 +336,7 @@ impl Model {
             damaged: state.damaged,
             excursion_open: state.excursion_open,
             holds: state.holds.clone(),
+            pending: state.pending.clone(),
             journey: state.journey.clone(),
             booking: state.booking.clone(),
             counters: minus(self.recount(unit), of_containers),

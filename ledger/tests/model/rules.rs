@@ -2,7 +2,7 @@
 //!
 //! A reading that the design leaves open is marked with "read as".
 
-use consign_ledger::unit::{Booking, Closed, Custody, Journey, Seal};
+use consign_ledger::unit::{Booking, Closed, Custody, Journey, Pending, Proposal, Seal};
 use consign_types::block::LeafIndex;
 use consign_types::digest::EventId;
 use consign_types::event::{
@@ -15,6 +15,10 @@ use super::{Counted, DEPTH, Model, Signer, Unit};
 
 /// Why an event is refused; for people who read a failed test.
 pub type Verdicted = Result<(), String>;
+
+fn is_delivered(custody: &Custody) -> bool {
+    matches!(custody, Custody::Closed { why: Closed::Delivered, .. })
+}
 
 fn need(holds: bool, why: &str) -> Verdicted {
     if holds { Ok(()) } else { Err(why.to_string()) }
@@ -88,6 +92,7 @@ impl Model {
             | Action::Lost { .. }
             | Action::Destroyed { .. }
             | Action::Found => self.move_custody(event, unit, id)?,
+            Action::Resolve { .. } | Action::Consent { .. } => self.agree(event, unit, id)?,
             _ => self.condition(event, unit, id)?,
         }
         if let Action::Offer { .. } = event.action {
@@ -136,6 +141,7 @@ impl Model {
             damaged: false,
             excursion_open: false,
             holds: Vec::new(),
+            pending: Vec::new(),
             journey: Journey::At { place, aboard: None },
             booking: None,
             readings: Vec::new(),
@@ -240,6 +246,22 @@ impl Model {
                 self.units.get_mut(unit).unwrap().custody =
                     Custody::Closed { why: Closed::Delivered, by: signer, at: now };
             }
+            Action::Return { .. } if is_delivered(&self.units[unit].custody) => {
+                let Custody::Closed { by, at, .. } = self.units[unit].custody.clone() else {
+                    return Err("not closed".into());
+                };
+                need(now.0 <= at.0 + self.return_window_ms, "too late")?;
+                let state = &self.units[unit];
+                let booked = state.booking.as_ref().map(|booking| booking.receiver.clone());
+                if state.owner == signer {
+                    self.hold_by(unit, &signer, id);
+                    self.units.get_mut(unit).unwrap().booking = None;
+                } else {
+                    need(by == signer || booked == Some(signer.clone()), "not involved")?;
+                    let owner = state.owner.clone();
+                    self.propose(unit, &signer, id, Proposal::Return, &[owner])?;
+                }
+            }
             Action::Return { .. } => {
                 // Read as: a new leg begins for a unit that moves by itself, so not inside of another.
                 need(
@@ -255,10 +277,14 @@ impl Model {
                 need(!contested, "contested")?;
                 need(self.is_free(unit), "contained")?;
                 need(self.in_hand(unit) == *holder, "held by another than it says")?;
-                let alone = self.is_held_by(unit, &signer) && self.units[unit].owner == signer;
-                need(alone || self.is_authority(&signer), "not alone")?;
+                let authority = self.is_authority(&signer);
+                need(authority || self.is_held_by(unit, &signer), "not held by the signer")?;
                 let lost = matches!(event.action, Action::Lost { .. });
                 let why = if lost { Closed::Lost } else { Closed::Destroyed };
+                let owner = self.units[unit].owner.clone();
+                if !authority && owner != signer {
+                    return self.propose(unit, &signer, id, Proposal::Close(why), &[owner]);
+                }
                 self.units.get_mut(unit).unwrap().custody =
                     Custody::Closed { why, by: holder.clone(), at: now };
             }
@@ -273,6 +299,80 @@ impl Model {
                 self.units.get_mut(unit).unwrap().journey = Journey::At { place, aboard: None };
             }
             _ => return Err("not about custody".into()),
+        }
+        Ok(())
+    }
+
+    /// Somebody asks others to agree.
+    fn propose(
+        &mut self,
+        unit: &UnitId,
+        by: &PartyId,
+        event: EventId,
+        what: Proposal,
+        open: &[PartyId],
+    ) -> Verdicted {
+        let (now, basis) = (self.now, self.units[unit].titles.last().unwrap().basis);
+        let state = self.units.get_mut(unit).unwrap();
+        let mut waiting = state.pending.clone();
+        waiting.retain(|other| other.until >= now && other.basis == basis);
+        waiting.retain(|other| other.by != *by || other.what.kind() != what.kind());
+        if waiting.len() == 4 {
+            need(matches!(what, Proposal::Resolve { .. }), "too many")?;
+            waiting.remove(0);
+        }
+        let mut open = open.to_vec();
+        open.sort();
+        let until = now.plus(30 * 24 * 3_600_000);
+        waiting.push(Pending { event, by: by.clone(), open, until, basis, what });
+        state.pending = waiting;
+        Ok(())
+    }
+
+    /// What ends a dispute, and what others say to it and to other proposals.
+    fn agree(&mut self, event: &Event, unit: &UnitId, id: EventId) -> Verdicted {
+        let signer = event.signer.party().clone();
+        let custody = self.units[unit].custody.clone();
+        if let Action::Resolve { holder: to, .. } = &event.action {
+            need(self.is_authority(&signer), "no authority")?;
+            let Custody::Contested { holder, claimant } = custody else {
+                return Err("not contested".into());
+            };
+            need([&holder, &claimant, &self.units[unit].owner].contains(&to), "who is that")?;
+            let parties: Vec<PartyId> =
+                [holder, claimant].into_iter().filter(|party| *party != signer).collect();
+            let what = Proposal::Resolve { holder: to.clone() };
+            return self.propose(unit, &signer, id, what, &parties);
+        }
+        let Action::Consent { proposal } = &event.action else { return Err("what else".into()) };
+        let now = self.now;
+        let waiting = &self.units[unit].pending;
+        let at = waiting.iter().position(|p| p.event == *proposal && now <= p.until);
+        let at = at.ok_or("nothing waits by this name")?;
+        let mut asked = waiting[at].clone();
+        need(asked.open.contains(&signer), "not asked")?;
+        asked.open.retain(|party| *party != signer);
+        if !asked.open.is_empty() {
+            self.units.get_mut(unit).unwrap().pending[at] = asked;
+            return Ok(());
+        }
+        self.units.get_mut(unit).unwrap().pending.remove(at);
+        if self.units[unit].titles.last().unwrap().basis != asked.basis {
+            return Ok(());
+        }
+        match (&asked.what, custody) {
+            (Proposal::Return, custody) if is_delivered(&custody) => {
+                self.hold_by(unit, &asked.by, asked.event);
+                self.units.get_mut(unit).unwrap().booking = None;
+            }
+            (Proposal::Close(why), _) if self.is_free(unit) && self.is_held_by(unit, &asked.by) => {
+                self.units.get_mut(unit).unwrap().custody =
+                    Custody::Closed { why: *why, by: asked.by, at: now };
+            }
+            (Proposal::Resolve { holder }, Custody::Contested { .. }) => {
+                self.hold_by(unit, holder, asked.event);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -360,6 +460,8 @@ impl Model {
             return Ok(());
         }
         self.leave(unit);
+        // Whoever has it in hand when a dispute begins answers for it.
+        self.units.get_mut(unit).unwrap().titles.last_mut().unwrap().holder = holder.clone();
         self.units.get_mut(unit).unwrap().custody =
             Custody::Contested { holder, claimant: taker.clone() };
         Ok(())

@@ -24,7 +24,7 @@ const SEALS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
-const WEIGHTS: [(Kind, usize); 30] = [
+const WEIGHTS: [(Kind, usize); 32] = [
     (Kind::Register, 14),
     (Kind::Book, 3),
     (Kind::Offer, 7),
@@ -55,6 +55,8 @@ const WEIGHTS: [(Kind, usize); 30] = [
     (Kind::Lost, 1),
     (Kind::Destroyed, 1),
     (Kind::Found, 3),
+    (Kind::Consent, 10),
+    (Kind::Resolve, 5),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -288,6 +290,8 @@ impl Choice<'_> {
             | Kind::Deliver
             | Kind::Return => self.move_custody(),
             Kind::Lost | Kind::Destroyed | Kind::Found => self.settle(),
+            Kind::Resolve => self.resolve(),
+            Kind::Consent => self.consent(),
             _ => self.condition(),
         }
     }
@@ -397,6 +401,20 @@ impl Choice<'_> {
                 let factors = shown.iter().map(|factor| (*factor, Digest::ZERO)).collect();
                 self.by_custodian(&unit, Action::Deliver { factors })
             }
+            // Of what was delivered: by its owner, by whoever had it, or by somebody else.
+            _ if self.roll(18, 2) == 0 => {
+                let delivered = |unit: &UnitId| {
+                    let custody = &self.model.units[unit].custody;
+                    matches!(custody, Custody::Closed { why: Closed::Delivered, .. })
+                };
+                let unit = self.fitting(delivered)?;
+                let by = match self.roll(3, 4) {
+                    0 => self.model.units[&unit].owner.clone(),
+                    1 => self.any_party(5),
+                    _ => self.model.in_hand(&unit),
+                };
+                self.by(&by, &unit, Action::Return { reason: self.reason() })
+            }
             _ => {
                 let unit = self.fitting(|u| self.is_held(u) && self.model.is_free(u))?;
                 self.by_custodian(&unit, Action::Return { reason: self.reason() })
@@ -434,6 +452,48 @@ impl Choice<'_> {
             _ => Action::Destroyed { holder, reason },
         };
         self.by(&by, &unit, action)
+    }
+
+    /// By an authority, for one who claims the unit or for anybody.
+    fn resolve(&self) -> Option<Verified> {
+        let contested =
+            |unit: &UnitId| matches!(self.model.units[unit].custody, Custody::Contested { .. });
+        let unit = self.fitting(contested)?;
+        let Custody::Contested { holder, claimant } = self.model.units[&unit].custody.clone()
+        else {
+            return None;
+        };
+        let to = match self.roll(3, 5) {
+            0 => self.any_party(5),
+            1 | 2 => holder,
+            _ => claimant,
+        };
+        let by = if self.roll(4, 12) == 0 { to.clone() } else { self.authority() };
+        self.by(&by, &unit, Action::Resolve { holder: to, reason: self.reason() })
+    }
+
+    /// By one that is asked, mostly.
+    fn consent(&self) -> Option<Verified> {
+        let ends = |unit: &UnitId| {
+            let contested = matches!(self.model.units[unit].custody, Custody::Contested { .. });
+            let asked = &self.model.units[unit].pending;
+            contested && asked.iter().any(|p| p.what.kind() == Kind::Resolve)
+        };
+        let waits = |unit: &UnitId| !self.model.units[unit].pending.is_empty();
+        let unit = self.fitting(|unit| if self.roll(19, 3) > 0 { ends(unit) } else { waits(unit) });
+        let unit = unit.or_else(|| self.fitting(waits))?;
+        let pending = &self.model.units[&unit].pending;
+        if pending.is_empty() {
+            let proposal = EventId(Digest::ZERO);
+            return self.by(&self.any_party(5), &unit, Action::Consent { proposal });
+        }
+        let asked = &pending[self.roll(3, pending.len())];
+        let by = if self.roll(4, 12) == 0 {
+            self.any_party(5)
+        } else {
+            asked.open[self.roll(6, asked.open.len())].clone()
+        };
+        self.by(&by, &unit, Action::Consent { proposal: asked.event })
     }
 
     /// Made by two devices without a network: on the present basis, the one before, or an older one; or

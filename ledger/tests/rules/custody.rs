@@ -371,9 +371,4 @@ pub(super) const ENDS: &[Case] = &[
         let event = desk.say("forwarder.dock1", &unit, RETURN);
         (event, refused(Rejection::Contained { unit, parent }))
     }),
-    ("a return after delivery needs a consent", |desk| {
-        let unit = desk.delivered("A");
-        let event = desk.say("forwarder.dock1", &unit, RETURN);
-        (event, refused(Rejection::ConsentNeeded { unit }))
-    }),
 ];

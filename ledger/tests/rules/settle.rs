@@ -64,11 +64,6 @@ pub(super) const ENDINGS: &[Case] = &[
         let event = desk.say("customs.dock1", &unit, lost("forwarder"));
         (event, closed(Closed::Lost, "forwarder", desk))
     }),
-    ("a custodian that is not the owner needs its consent", |desk| {
-        let (unit, _) = desk.handed_over("A");
-        let event = desk.say("airline.dock1", &unit, lost("airline"));
-        (event, refused(Rejection::ConsentNeeded { unit }))
-    }),
     ("an owner that does not hold the unit has no say", |desk| {
         let (unit, _) = desk.handed_over("A");
         let event = desk.say("forwarder.dock1", &unit, destroyed("airline"));

@@ -247,6 +247,14 @@ impl Desk {
         read(&self.entries, &EntryKey::Unit(unit.clone())).unwrap()
     }
 
+    /// Puts a unit into a state that no events of this network lead to.
+    pub fn set_unit(&mut self, unit: &UnitId, state: &UnitState) {
+        self.entries.0.insert(
+            EntryKey::Unit(unit.clone()),
+            consign_types::codec::Canonical::to_bytes(state).into(),
+        );
+    }
+
     pub fn signer(&self, signer: &SignerId) -> Option<SignerState> {
         read(&self.entries, &EntryKey::Signer(signer.clone()))
     }

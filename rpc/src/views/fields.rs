@@ -59,9 +59,12 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
                 .map(|(factor, proof)| json!({ "factor": text(factor), "proof": text(proof) }))
                 .collect::<Vec<_>>(),
         }),
-        Action::Lost { holder, reason } | Action::Destroyed { holder, reason } => json!({
+        Action::Lost { holder, reason }
+        | Action::Destroyed { holder, reason }
+        | Action::Resolve { holder, reason } => json!({
             "holder": text(holder), "reason": text(reason),
         }),
+        Action::Consent { proposal } => json!({ "proposal": text(proposal) }),
         Action::Enrol { key, possession, kinds, places, classes } => json!({
             "key": text(key),
             "possession": possession.to_hex(),

@@ -190,6 +190,18 @@ pub enum Action {
     },
     /// A lost unit turned up at the place of the event.
     Found,
+    /// An authority ends a dispute; the parties to it must consent.
+    Resolve {
+        /// Who holds the unit from then on.
+        holder: PartyId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Agreement to something that was proposed about the subject.
+    Consent {
+        /// The event that proposes it.
+        proposal: EventId,
+    },
     /// A member enrols a device of its own; the subject is the device.
     Enrol {
         /// The device's key.
@@ -263,6 +275,8 @@ kinds! {
     Deliver = 25 "deliver",
     Return = 26 "return",
     Enrol = 27 "enrol",
+    Consent = 28 "consent",
+    Resolve = 30 "resolve",
     Lost = 31 "lost",
     Destroyed = 32 "destroyed",
     Found = 33 "found",
@@ -362,6 +376,8 @@ impl Action {
             Self::Lost { .. } => Kind::Lost,
             Self::Destroyed { .. } => Kind::Destroyed,
             Self::Found => Kind::Found,
+            Self::Resolve { .. } => Kind::Resolve,
+            Self::Consent { .. } => Kind::Consent,
         }
     }
 }

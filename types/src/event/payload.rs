@@ -145,6 +145,7 @@ fn field_count(action: &Action) -> usize {
     match action {
         Action::Register | Action::Arrive | Action::Found => 0,
         Action::Cancel { .. }
+        | Action::Consent { .. }
         | Action::Aggregate { .. }
         | Action::Disaggregate { .. }
         | Action::Load { .. }
@@ -166,7 +167,8 @@ fn field_count(action: &Action) -> usize {
         | Action::Handover { .. }
         | Action::Exception { .. }
         | Action::Lost { .. }
-        | Action::Destroyed { .. } => 2,
+        | Action::Destroyed { .. }
+        | Action::Resolve { .. } => 2,
         Action::Book { .. } | Action::Offer { .. } | Action::Readings { .. } => 3,
         Action::Accept { .. } => 5,
     }
@@ -199,7 +201,9 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
             to.u8(key::REFERENCE).sure().bytes(offer.as_bytes()).sure();
             write_reason(*reason, to);
         }
-        Action::Cancel { offer: reference } | Action::Release { hold: reference } => {
+        Action::Cancel { offer: reference }
+        | Action::Release { hold: reference }
+        | Action::Consent { proposal: reference } => {
             to.u8(key::REFERENCE).sure().bytes(reference.as_bytes()).sure();
         }
         Action::Handover { offer, acceptance } => {
@@ -256,7 +260,9 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
                 to.bytes(&proof.0).sure();
             }
         }
-        Action::Lost { holder, reason } | Action::Destroyed { holder, reason } => {
+        Action::Lost { holder, reason }
+        | Action::Destroyed { holder, reason }
+        | Action::Resolve { holder, reason } => {
             to.u8(key::PARTY).sure().str(holder.as_str()).sure();
             write_reason(*reason, to);
         }
@@ -299,6 +305,10 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
             holder: f.need(key::PARTY, Reader::parse)?,
             reason: read_reason(f)?,
         },
+        Kind::Resolve => {
+            Action::Resolve { holder: f.need(key::PARTY, Reader::parse)?, reason: read_reason(f)? }
+        }
+        Kind::Consent => Action::Consent { proposal: read_reference(f)? },
         Kind::Book => Action::Book {
             receiver: f.need(key::PARTY, Reader::parse)?,
             window: f.need(key::WINDOW, Window::read)?,

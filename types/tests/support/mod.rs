@@ -163,6 +163,8 @@ pub fn action() -> BoxedStrategy<Action> {
         (party(), reason()).prop_map(|(holder, reason)| Action::Lost { holder, reason }),
         (party(), reason()).prop_map(|(holder, reason)| Action::Destroyed { holder, reason }),
         Just(Action::Found),
+        (party(), reason()).prop_map(|(holder, reason)| Action::Resolve { holder, reason }),
+        reference().prop_map(|proposal| Action::Consent { proposal }),
         enrol(),
     ]
     .boxed()

@@ -119,6 +119,21 @@ impl Report for Shown {
                 effective.reading_gaps,
             ),
         );
+        for pending in &unit.pending {
+            let awaits: Vec<String> = pending.awaits.iter().map(ToString::to_string).collect();
+            let to = pending.holder.as_ref().map_or(String::new(), |party| format!(" to {party}"));
+            line(
+                "proposed",
+                format!(
+                    "{}{to} by {}, awaits the consent of {} until {} (event {})",
+                    pending.kind,
+                    pending.by,
+                    awaits.join(" and "),
+                    pending.until.rfc3339,
+                    pending.event
+                ),
+            );
+        }
         line("events", format!("{} as of block {}", unit.events, unit.height));
         line("basis", unit.basis.to_string());
         text.trim_end().to_owned()

@@ -137,6 +137,12 @@ pub fn rule_help(code: &str) -> &'static str {
         "unknown_unit" | "unknown_basis" | "unknown_reference" | "no_such_offer" => {
             "send first what it refers to; what came is kept for 30 s"
         }
+        "no_such_proposal" | "consent_not_asked" | "too_many_pending" => {
+            "see which proposals wait, and for whom, with `consign unit get` or custody_getUnit"
+        }
+        "not_lost" => {
+            "only a unit that was declared lost is found; an arrival or an observation tells where one is"
+        }
         "pool_full" | "block_full" => "send it again later",
         _ => "look at the unit with `consign unit get` or custody_getUnit",
     }

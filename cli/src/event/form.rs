@@ -275,9 +275,7 @@ impl Form {
                 holder: need("holder", self.holder.take())?,
                 reason: self.reason()?,
             },
-            Kind::Consent => {
-                Action::Consent { proposal: need("proposal", self.proposal.take())? }
-            }
+            Kind::Consent => Action::Consent { proposal: need("proposal", self.proposal.take())? },
             Kind::Handover | Kind::Enrol => {
                 return Err(format!(
                     "an event of type {kind} carries signatures inside and has no JSON form"

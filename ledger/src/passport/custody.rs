@@ -105,8 +105,8 @@ struct Chain {
     owner: Option<PartyId>,
     /// What may wait for consents.
     proposals: Vec<Step>,
-    /// The proposals of the consents so far.
-    consents: Vec<EventId>,
+    /// The consents so far: to which proposal, and whose.
+    consents: Vec<(EventId, PartyId)>,
 }
 
 /// When custody moved, and to whom.
@@ -170,13 +170,7 @@ impl Chain {
                 }
                 self.proposals.push(step.clone());
             }
-            // Of a container's dispute it tells that there is one, but not since when.
-            Action::Resolve { .. } => {
-                if let Some(first) = core::mem::take(&mut self.pending).first() {
-                    self.push(first.time, Custodian::Undecided);
-                }
-                self.proposals.push(step.clone());
-            }
+            Action::Resolve { .. } => self.proposals.push(step.clone()),
             Action::Consent { proposal } => self.consent(step, proposal, following, end),
             Action::Found => {
                 self.rebase(at, id, Some(signer.clone()));
@@ -231,15 +225,17 @@ impl Chain {
             }
             // Open until the last one.
             Action::Resolve { holder, .. } if !consented(following, *proposal) => {
-                let given = 1 + self.consents.iter().filter(|given| *given == proposal).count();
-                let needed = match self.holdings.last().map(|holding| &holding.custodian) {
-                    Some(Custodian::Contested { holder: one, claimant }) => {
-                        if by == *one || by == *claimant { 1 } else { 2 }
+                let mut parties: Vec<PartyId> = self
+                    .consents
+                    .iter()
+                    .filter_map(|(of, party)| (of == proposal).then_some(party.clone()))
+                    .collect();
+                parties.push(step.event.event().signer.party().clone());
+                if parties.len() == 2 || !self.contested_after(following, end) {
+                    if parties.len() == 1 {
+                        parties.push(by);
                     }
-                    Some(Custodian::Undecided) => 2,
-                    _ => return,
-                };
-                if given >= needed || !self.contested_after(following, end) {
+                    self.settle(&parties, known.time);
                     let holder = holder.clone();
                     self.rebase(at, *proposal, Some(holder.clone()));
                     self.push(time, Custodian::Held(holder));
@@ -247,7 +243,7 @@ impl Chain {
             }
             _ => {}
         }
-        self.consents.push(*proposal);
+        self.consents.push((*proposal, step.event.event().signer.party().clone()));
     }
 
     /// Whether custody is disputed at this point, told by what can only follow while it is, or only else.
@@ -354,7 +350,18 @@ impl Chain {
             }
             return self.push(last, custodian);
         };
-        // Nothing moves in a dispute: who holds at the end held when it began.
+        self.dispute(holder, claimant, basis, last);
+    }
+
+    /// These two were in dispute at `last`.
+    fn dispute(
+        &mut self,
+        holder: &PartyId,
+        claimant: &PartyId,
+        basis: Option<EventId>,
+        last: Millis,
+    ) {
+        // Nothing moves in a dispute: who holds in it held when it began.
         let disputed = |holding: &Holding| matches!(holding.custodian, Custodian::Contested { .. });
         let certain = self.holdings.iter().rposition(|holding| !disputed(holding));
         let disputes = self.holdings.split_off(certain.map_or(0, |at| at + 1));
@@ -374,7 +381,27 @@ impl Chain {
                 self.push(from, Custodian::Contested { holder: holder.clone(), claimant });
             }
         }
+        let custodian = Custodian::Contested { holder: holder.clone(), claimant: claimant.clone() };
         self.push(from.unwrap_or(last), custodian);
+    }
+
+    /// A dispute between these two, which was open at `time`, is over: so it is known which of them held.
+    fn settle(&mut self, parties: &[PartyId], time: Millis) {
+        let [one, other] = parties else { return };
+        let claims = |party: &PartyId| match self.holdings.last().map(|last| &last.custodian) {
+            Some(Custodian::Contested { claimant, .. }) => claimant == party,
+            _ => self.pending.iter().any(|handover| handover.taker == *party),
+        };
+        match (claims(one), claims(other)) {
+            (true, false) => self.dispute(other, one, None, time),
+            (false, true) => self.dispute(one, other, None, time),
+            _ => {
+                let from = self.pending.first().map_or(time, |first| first.time);
+                self.push(from, Custodian::Undecided);
+            }
+        }
+        self.pending.clear();
+        self.left = false;
     }
 }
 

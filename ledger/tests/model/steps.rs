@@ -55,8 +55,8 @@ const WEIGHTS: [(Kind, usize); 32] = [
     (Kind::Lost, 1),
     (Kind::Destroyed, 1),
     (Kind::Found, 3),
-    (Kind::Consent, 10),
-    (Kind::Resolve, 5),
+    (Kind::Consent, 12),
+    (Kind::Resolve, 7),
 ];
 
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,16 @@
 //! A unit's state as a view.
 
 use consign_ledger::entry::{EntryKey, read};
-use consign_ledger::unit::{Closed, Counters, Custody, Journey, Seal, UnitState};
+use consign_ledger::unit::{
+    Closed, Counters, Custody, Journey, Pending, Proposal, Seal, UnitState,
+};
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::views::{
     BookingView, ClosedWhy, ConditionView, ContainView, CountersView, CustodyView, JourneyView,
-    OwnAndEffective, SealView, UnitView,
+    OwnAndEffective, PendingView, SealView, UnitView,
 };
 use consign_types::block::Height;
+use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
 use super::{Serving, text};
@@ -78,6 +81,7 @@ impl Serving {
                 effective: counters_view(effective_counters(&state, &around)),
             },
             holds: state.holds.iter().copied().map(text).collect(),
+            pending: pending_views(&state, tip.record.time),
             blocked_inside: state.blocked_inside,
             basis: state.basis.into(),
             booking: state.booking.as_ref().map(|booking| BookingView {
@@ -101,6 +105,23 @@ fn effective_counters(state: &UnitState, around: &[(UnitId, UnitState)]) -> Coun
         outer = unit.counters.plus(outer.minus(anchor));
     }
     outer
+}
+
+/// What still waits at `now`: what ran out or rests on an earlier basis is nobody's concern any more.
+fn pending_views(state: &UnitState, now: Millis) -> Vec<PendingView> {
+    let waits = |pending: &&Pending| pending.until >= now && pending.basis == state.basis;
+    let view = |pending: &Pending| PendingView {
+        event: pending.event.into(),
+        kind: text(pending.what.kind()),
+        by: pending.by.clone().into(),
+        holder: match &pending.what {
+            Proposal::Resolve { holder } => Some(holder.clone().into()),
+            Proposal::Return | Proposal::Close(_) => None,
+        },
+        awaits: pending.open.iter().cloned().map(text).collect(),
+        until: pending.until.into(),
+    };
+    state.pending.iter().filter(waits).map(view).collect()
 }
 
 const fn condition(state: &UnitState) -> ConditionView {

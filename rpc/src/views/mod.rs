@@ -24,5 +24,5 @@ pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, Rece
 pub use text::{Base64, Moment, Text};
 pub use unit::{
     BookingView, ClosedWhy, ConditionView, ContainView, CountersView, CustodyView, JourneyView,
-    OwnAndEffective, SealView, UnitView,
+    OwnAndEffective, PendingView, SealView, UnitView,
 };

@@ -1,7 +1,7 @@
 //! A unit's state after some block.
 
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{DeliveryFactor, Label};
+use consign_types::event::{DeliveryFactor, Kind, Label};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
 use consign_types::unit::UnitId;
@@ -37,6 +37,9 @@ pub struct UnitView {
     pub counters: OwnAndEffective<CountersView>,
     /// Holds that stand on it, by the event that set each.
     pub holds: Vec<Text<EventId>>,
+    /// What was proposed about it and waits for consents, oldest first; at most 4.
+    #[serde(default)]
+    pub pending: Vec<PendingView>,
     /// Units inside of it, at any depth, on which a hold or a dispute stands.
     pub blocked_inside: u32,
     /// The event by which its custodian came to hold it: what an offer names.
@@ -48,6 +51,27 @@ pub struct UnitView {
     pub events: u64,
     /// Hash chain over those events.
     pub head: Text<Digest>,
+}
+
+/// A proposal that takes effect with the last consent, if the unit is held then as it was.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PendingView {
+    /// The event that proposes it: what a consent names.
+    pub event: Text<EventId>,
+    /// Its kind: return, lost, destroyed or resolve.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub kind: Text<Kind>,
+    /// Whose proposal it is.
+    pub by: Text<PartyId>,
+    /// Who is to hold the unit then, where a dispute would end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Text<PartyId>>,
+    /// Parties that have not consented yet.
+    pub awaits: Vec<Text<PartyId>>,
+    /// Until when, by block time.
+    pub until: Moment,
 }
 
 /// Who holds a unit.

@@ -3,13 +3,14 @@
 use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView, ConsistencyView,
     ContainView, CountersView, CustodyView, EventStatus, EventView, Finality, InclusionView,
-    JourneyView, MemberView, MembersView, OwnAndEffective, PassportView, PeerView, PoolView,
-    ReceiptView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    JourneyView, MemberView, MembersView, OwnAndEffective, PassportView, PeerView, PendingView,
+    PoolView, ReceiptView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView,
+    ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
 };
-use consign_types::event::{Action, DeliveryFactor, Event, SignedEvent};
+use consign_types::event::{Action, DeliveryFactor, Event, Kind, SignedEvent};
 use consign_types::key::SecretKey;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
@@ -85,6 +86,14 @@ pub fn unit_view(unit: UnitId, height: u64) -> UnitView {
             effective: CountersView { excursions: 1, ..Default::default() },
         },
         holds: vec![],
+        pending: vec![PendingView {
+            event: Text(event()),
+            kind: Text(Kind::Lost),
+            by: name("handler"),
+            holder: None,
+            awaits: vec![name("forwarder")],
+            until: TIME.into(),
+        }],
         blocked_inside: 0,
         basis: Text(event()),
         booking: Some(BookingView {

@@ -213,15 +213,13 @@ impl Chain {
         let Some(known) = known.and_then(|at| self.proposals.get(at)).cloned() else { return };
         let (at, by, time) = (step.depth, known.event.event().signer.party().clone(), step.time);
         match &known.event.event().action {
-            Action::Return { .. } => {
-                if self.is_closed() && !closed_after(following, end) {
-                    self.take_back(at, &Step { time, ..known });
-                }
+            Action::Return { .. } if self.is_closed() && !closed_after(following, end) => {
+                self.take_back(at, &Step { time, ..known });
             }
-            Action::Lost { .. } | Action::Destroyed { .. } => {
-                if !self.is_closed() && closed_after(following, end) {
-                    self.push(time, Custodian::Closed(by));
-                }
+            Action::Lost { .. } | Action::Destroyed { .. }
+                if !self.is_closed() && closed_after(following, end) =>
+            {
+                self.push(time, Custodian::Closed(by));
             }
             // Open until the last one.
             Action::Resolve { holder, .. } if !consented(following, *proposal) => {
@@ -231,7 +229,14 @@ impl Chain {
                     .filter_map(|(of, party)| (of == proposal).then_some(party.clone()))
                     .collect();
                 parties.push(step.event.event().signer.party().clone());
-                if parties.len() == 2 || !self.contested_after(following, end) {
+                // One is enough where the other party is the authority that proposed it.
+                let own = match self.holdings.last().map(|holding| &holding.custodian) {
+                    Some(Custodian::Contested { holder: one, claimant }) => {
+                        by == *claimant || (by == *one && self.pending.is_empty())
+                    }
+                    _ => false,
+                };
+                if own || parties.len() == 2 || !self.contested_after(following, end) {
                     if parties.len() == 1 {
                         parties.push(by);
                     }
@@ -455,12 +460,10 @@ fn closed_after(following: &[Step], end: &UnitState) -> bool {
     for step in following {
         match &step.event.event().action {
             Action::Found => return true,
+            // Nothing leaves what is closed.
+            Action::Handover { .. } if step.stay == Stay::Ends => return false,
             // Of what is closed, and of what is not.
-            Action::Return { .. } | Action::Consent { .. } | Action::Handover { .. } => {
-                if step.stay == Stay::Ends {
-                    return false;
-                }
-            }
+            Action::Return { .. } => {}
             Action::Accept { .. }
             | Action::Refuse { .. }
             | Action::Cancel { .. }

@@ -123,7 +123,7 @@ function lines(said) {
   });
 }
 
-const ROOT = "fea70ce6afb81ee306ddcbf8aa67901210c7bb9ac41916ea297e702031542027";
+const ROOT = "9b429709486fada165192d60540fecfb0fc33b7378bb2256287b0fc1057ef08d";
 const GOOD = [
   `Integrity OK signatures, heads and entries lead to root ${ROOT}`,
   "Trust OK cosigned by 4 of 4 validators (airline, customs, forwarder, handler); 3 are needed",

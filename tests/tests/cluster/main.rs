@@ -11,6 +11,7 @@ mod bad_input;
 mod idle;
 mod newcomer;
 mod passport;
+mod quarrel;
 mod replay;
 mod stranger;
 mod tiles;

@@ -256,6 +256,14 @@ impl Desk {
         );
     }
 
+    /// Puts a signer into a state that no events of this network lead to.
+    pub fn set_signer(&mut self, signer: &SignerId, state: &SignerState) {
+        self.entries.0.insert(
+            EntryKey::Signer(signer.clone()),
+            consign_types::codec::Canonical::to_bytes(state).into(),
+        );
+    }
+
     pub fn signer(&self, signer: &SignerId) -> Option<SignerState> {
         read(&self.entries, &EntryKey::Signer(signer.clone()))
     }

@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 
 use consign_types::block::{Epoch, Height, LeafIndex};
 use consign_types::codec::Canonical as _;
-use consign_types::digest::NetworkId;
+use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{Action, Label, SignedEvent, Subject, Verified};
 use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX};
-use consign_types::party::SignerId;
+use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
-use crate::entry::{EntryKey, StateView, read};
+use crate::entry::{EntryKey, FaultState, MemberState, StateView, read};
 use crate::errors::Rejection;
 use crate::rules;
 use crate::signer::SignerState;
@@ -73,6 +73,8 @@ pub(crate) struct Layer {
     pub(crate) units: BTreeMap<UnitId, UnitState>,
     pub(crate) signers: BTreeMap<SignerId, SignerState>,
     pub(crate) seals: BTreeSet<Label>,
+    pub(crate) members: BTreeMap<PartyId, MemberState>,
+    pub(crate) faults: BTreeMap<Digest, FaultState>,
 }
 
 impl Layer {
@@ -80,17 +82,21 @@ impl Layer {
         self.units.extend(newer.units);
         self.signers.extend(newer.signers);
         self.seals.extend(newer.seals);
+        self.members.extend(newer.members);
+        self.faults.extend(newer.faults);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.units.len() + self.signers.len() + self.seals.len()
+        let reported = self.members.len() + self.faults.len();
+        self.units.len() + self.signers.len() + self.seals.len() + reported
     }
 
     /// How many entries there would be with those of `newer`.
     fn len_with(&self, newer: &Self) -> usize {
         let units = newer.units.keys().filter(|k| !self.units.contains_key(*k)).count();
         let signers = newer.signers.keys().filter(|k| !self.signers.contains_key(*k)).count();
-        self.len() + units + signers + newer.seals.len()
+        let members = newer.members.keys().filter(|k| !self.members.contains_key(*k)).count();
+        self.len() + units + signers + members + newer.seals.len() + newer.faults.len()
     }
 }
 
@@ -105,8 +111,13 @@ pub struct Executor<'v, V> {
 impl<'v, V: StateView> Executor<'v, V> {
     /// A block without events yet, on the state that `view` reads.
     pub const fn new(view: &'v V, context: BlockContext) -> Self {
-        let layer =
-            Layer { units: BTreeMap::new(), signers: BTreeMap::new(), seals: BTreeSet::new() };
+        let layer = Layer {
+            units: BTreeMap::new(),
+            signers: BTreeMap::new(),
+            seals: BTreeSet::new(),
+            members: BTreeMap::new(),
+            faults: BTreeMap::new(),
+        };
         Self { view, context, layer, named: Vec::new() }
     }
 
@@ -130,12 +141,14 @@ impl<'v, V: StateView> Executor<'v, V> {
 
     /// What the block writes.
     pub fn finish(self) -> Outcome {
-        let Layer { units, signers, seals } = self.layer;
+        let Layer { units, signers, seals, members, faults } = self.layer;
         let mut writes = BTreeMap::new();
         writes.extend(units.into_iter().map(|(k, v)| (EntryKey::Unit(k), v.to_bytes())));
         writes.extend(signers.into_iter().map(|(k, v)| (EntryKey::Signer(k), v.to_bytes())));
         // That a seal id was used is all there is to say of it: the CBOR value true.
         writes.extend(seals.into_iter().map(|k| (EntryKey::Seal(k), alloc::vec![0xf5])));
+        writes.extend(members.into_iter().map(|(k, v)| (EntryKey::Member(k), v.to_bytes())));
+        writes.extend(faults.into_iter().map(|(k, v)| (EntryKey::Fault(k), v.to_bytes())));
         Outcome { writes, named: self.named }
     }
 }

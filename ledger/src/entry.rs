@@ -1,12 +1,15 @@
 //! Entries of the unit map: every input of a rule, under one root.
 
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
-use consign_types::digest::Digest;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::Label;
 use consign_types::genesis::{Genesis, Params};
+use consign_types::limits::WITNESSES_MAX;
+use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 
@@ -25,6 +28,10 @@ pub enum EntryKey {
     Validators,
     /// The network's parameters.
     Params,
+    /// A fault that was reported; named by what was done, not by the file that shows it.
+    Fault(Digest),
+    /// What checkpoints of the log are known by.
+    Log,
 }
 
 impl EntryKey {
@@ -37,6 +44,8 @@ impl EntryKey {
             Self::Member(party) => (4, party.to_string()),
             Self::Validators => (5, Default::default()),
             Self::Params => (6, Default::default()),
+            Self::Fault(fault) => (7, fault.to_string()),
+            Self::Log => (8, Default::default()),
         };
         Digest::of(&[b"consign/map-key/v1\0", &[tag], name.as_bytes()]).0
     }
@@ -54,11 +63,13 @@ impl<V: StateView + ?Sized> StateView for &V {
     }
 }
 
-/// A member's role.
+/// A member's role, and what was proven against it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MemberState {
     /// Whether its devices act as an authority.
     pub authority: bool,
+    /// Faults that committed evidence proves of it, of its nodes and of its devices. Never less.
+    pub faults: u32,
 }
 
 impl Canonical for MemberState {
@@ -66,12 +77,65 @@ impl Canonical for MemberState {
     const BYTES_MAX: usize = 8;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(1).sure().bool(self.authority).sure();
+        to.array(2).sure().bool(self.authority).sure().u32(self.faults).sure();
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(1)?;
-        Ok(Self { authority: from.bool()? })
+        from.array_of(2)?;
+        Ok(Self { authority: from.bool()?, faults: from.u32()? })
+    }
+}
+
+/// What is known of a fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FaultState {
+    /// SHA-256 of the evidence file that showed it first.
+    pub evidence: Digest,
+    /// The event that reported it.
+    pub report: EventId,
+}
+
+impl Canonical for FaultState {
+    const WHAT: &'static str = "fault entry";
+    const BYTES_MAX: usize = 72;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.array(2).sure().bytes(self.evidence.as_bytes()).sure();
+        to.bytes(self.report.as_bytes()).sure();
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array_of(2)?;
+        Ok(Self { evidence: from.digest()?, report: EventId(from.digest()?) })
+    }
+}
+
+/// What checkpoints of the log are known by, from genesis on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogState {
+    /// Their first line.
+    pub origin: String,
+    /// Keys of the network's witnesses, whose lines may stand under them.
+    pub witnesses: Vec<VerifierKey>,
+}
+
+impl Canonical for LogState {
+    const WHAT: &'static str = "log entry";
+    const BYTES_MAX: usize = 8192;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.array(2).sure().str(&self.origin).sure().array(self.witnesses.len() as u64).sure();
+        for key in &self.witnesses {
+            to.str(&key.to_string()).sure();
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array_of(2)?;
+        Ok(Self {
+            origin: from.text()?.to_string(),
+            witnesses: from.list(WITNESSES_MAX, Reader::parse)?,
+        })
     }
 }
 
@@ -91,7 +155,7 @@ pub fn genesis_writes(
 ) -> alloc::collections::BTreeMap<EntryKey, alloc::vec::Vec<u8>> {
     let mut writes = alloc::collections::BTreeMap::new();
     for member in genesis.members() {
-        let state = MemberState { authority: member.authority };
+        let state = MemberState { authority: member.authority, faults: 0 };
         writes.insert(EntryKey::Member(member.party.clone()), state.to_bytes());
         let signer = SignerId::member(member.party.clone());
         let state = crate::signer::SignerState::of_member(member.key);
@@ -99,5 +163,8 @@ pub fn genesis_writes(
     }
     writes.insert(EntryKey::Validators, genesis.validators().to_bytes());
     writes.insert(EntryKey::Params, Params::to_bytes(genesis.params()));
+    let witnesses = genesis.witnesses().iter().map(|witness| witness.key().clone()).collect();
+    let log = LogState { origin: genesis.origin().to_string(), witnesses };
+    writes.insert(EntryKey::Log, log.to_bytes());
     writes
 }

@@ -4,7 +4,7 @@
 
 use alloc::string::String;
 
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::{DeliveryFactor, Kind, Label};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
@@ -144,7 +144,7 @@ rejections! {
     /// A dispute goes to a party to it or to the owner.
     NotAClaimant { unit: UnitId, holder: PartyId, } = "not_a_claimant", "{holder} neither claims {unit} nor owns it";
     /// The device belongs to another member.
-    ForeignDevice { device: SignerId, signer: SignerId, } = "foreign_device", "{signer} cannot enrol {device}: only a member's own key enrols that member's devices";
+    ForeignDevice { device: SignerId, signer: SignerId, } = "foreign_device", "{signer} does not answer for {device}: only a member's own key speaks for that member's devices";
     /// Enrolled already.
     DeviceKnown { device: SignerId, } = "device_known", "{device} is enrolled already";
     /// The new device did not show that it holds its key.
@@ -155,6 +155,22 @@ rejections! {
     NotLost { unit: UnitId, } = "not_lost", "unit {unit} is not lost";
     /// The block is full for this event.
     BlockFull = "block_full", "the block has no room for this event";
+    /// A key that its member revoked signs nothing any more.
+    RevokedKey { signer: SignerId, at: Millis, } = "revoked_key", "the key of {signer} was revoked at {at}";
+    /// A key that evidence named signs nothing any more.
+    SuspendedKey { signer: SignerId, evidence: Digest, } = "suspended_key", "{signer} is suspended: evidence {evidence} names it";
+    /// Revoked already.
+    DeviceRevoked { device: SignerId, } = "device_revoked", "{device} is revoked already";
+    /// Testimony is for keys that can speak no more.
+    NotStopped { device: SignerId, } = "not_stopped", "{device} is neither revoked nor suspended: what it signed is sent as it is";
+    /// Evidence that shows nothing.
+    BadEvidence { why: String, } = "bad_evidence", "the evidence proves nothing: {why}";
+    /// Evidence that the entries of the map do not suffice to judge.
+    EvidenceNotJudged { why: String, } = "evidence_not_judged", "the ledger cannot judge this evidence: {why}";
+    /// The report is about somebody else.
+    NotAccused { subject: SignerId, accused: SignerId, } = "not_accused", "the evidence names {accused} first, not {subject}";
+    /// Reported before.
+    EvidenceKnown { evidence: Digest, } = "evidence_known", "all that evidence {evidence} shows was reported before";
 }
 
 impl Rejection {

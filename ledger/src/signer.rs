@@ -3,10 +3,12 @@
 use alloc::vec::Vec;
 
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
+use consign_types::digest::Digest;
 use consign_types::event::{Kind, KindSet};
 use consign_types::key::PublicKey;
 use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX};
 use consign_types::place::Place;
+use consign_types::time::Millis;
 use consign_types::unit::UnitClass;
 
 /// What is known of a device, or of a member's own key.
@@ -22,6 +24,28 @@ pub struct SignerState {
     pub classes: Vec<UnitClass>,
     /// Which of its numbers were used.
     pub sequence: Sequence,
+    /// Whether it may sign at all.
+    pub status: Status,
+}
+
+/// Whether a signer may sign. Nothing leads back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Status {
+    /// It may.
+    #[default]
+    Active,
+    /// No more, since evidence named it.
+    Suspended {
+        /// SHA-256 of the evidence file.
+        evidence: Digest,
+    },
+    /// No more, since its member revoked it.
+    Revoked {
+        /// Block time of the revocation.
+        at: Millis,
+        /// Since when somebody else may have had the key, by the member's own word.
+        suspected_since: Option<Millis>,
+    },
 }
 
 /// Which sequence numbers were used: all up to `high`, but for `missing` ones.
@@ -84,14 +108,15 @@ impl Sequence {
 }
 
 impl SignerState {
-    /// A member's own key: it enrols, and signs nothing about units.
+    /// A member's own key: it enrols and revokes, files testimony and reports, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {
             key,
-            kinds: KindSet::of(&[Kind::Enrol]),
+            kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
             places: Vec::new(),
             classes: Vec::new(),
             sequence: Sequence::default(),
+            status: Status::Active,
         }
     }
 }
@@ -101,7 +126,7 @@ impl Canonical for SignerState {
     const BYTES_MAX: usize = 2048;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(7).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
+        to.array(8).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
         to.array(self.places.len() as u64).sure();
         for place in &self.places {
             to.str(place.as_str()).sure();
@@ -115,10 +140,22 @@ impl Canonical for SignerState {
         for number in &self.sequence.missing {
             to.u64(*number).sure();
         }
+        match &self.status {
+            Status::Active => to.null().sure(),
+            Status::Suspended { evidence } => {
+                to.array(2).sure().u8(0).sure().bytes(evidence.as_bytes()).sure()
+            }
+            Status::Revoked { at, suspected_since: None } => {
+                to.array(2).sure().u8(1).sure().u64(at.0).sure()
+            }
+            Status::Revoked { at, suspected_since: Some(since) } => {
+                to.array(3).sure().u8(1).sure().u64(at.0).sure().u64(since.0).sure()
+            }
+        };
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(7)?;
+        from.array_of(8)?;
         Ok(Self {
             // Enrolment checked it; entries are this ledger's own.
             key: PublicKey::from_own_bytes(from.bytes_of()?),
@@ -136,7 +173,23 @@ impl Canonical for SignerState {
                 floor: from.u64()?,
                 missing: from.list(MISSING_SEQUENCES_MAX, Reader::u64)?,
             },
+            status: read_status(from)?,
         })
+    }
+}
+
+fn read_status(from: &mut Reader<'_>) -> Result<Status, DecodeError> {
+    if from.null()? {
+        return Ok(Status::Active);
+    }
+    match (from.array()?, from.u8()?) {
+        (2, 0) => Ok(Status::Suspended { evidence: from.digest()? }),
+        (2, 1) => Ok(Status::Revoked { at: Millis(from.u64()?), suspected_since: None }),
+        (3, 1) => {
+            let (at, since) = (Millis(from.u64()?), Millis(from.u64()?));
+            Ok(Status::Revoked { at, suspected_since: Some(since) })
+        }
+        _ => Err(from.error("no such status")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use consign_ledger::entry::{EntryKey, MemberState};
-use consign_ledger::signer::{Sequence, SignerState};
+use consign_ledger::entry::{EntryKey, FaultState, LogState, MemberState};
+use consign_ledger::signer::{Sequence, SignerState, Status};
 use consign_ledger::unit::{
     Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Pending, Proposal,
     Seal, Spent, UnitState, next_head,
@@ -14,8 +14,9 @@ use consign_types::digest::{Digest, EventId};
 use consign_types::event::{DeliveryFactor, FactorSet, Kind, KindSet, Label, Window};
 use consign_types::key::SecretKey;
 use consign_types::limits::{
-    CONSENTS_MAX, HOLDS_MAX, MISSING_SEQUENCES_MAX, PENDING_MAX, SEALS_MAX,
+    CONSENTS_MAX, HOLDS_MAX, MISSING_SEQUENCES_MAX, PENDING_MAX, SEALS_MAX, WITNESSES_MAX,
 };
+use consign_types::note::{KeyType, VerifierKey};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
 use consign_types::time::Millis;
@@ -166,15 +167,31 @@ fn sequence() -> impl Strategy<Value = Sequence> {
 fn signer_state() -> impl Strategy<Value = SignerState> {
     let places = btree_set(place(), 0..=32);
     let classes = btree_set(select(&UnitClass::ALL[..]), 0..=UnitClass::ALL.len());
-    (any::<[u8; 32]>(), vec(select(Kind::ALL), 0..9), places, classes, sequence()).prop_map(
-        |(seed, kinds, places, classes, sequence)| SignerState {
+    let status = prop_oneof![
+        Just(Status::Active),
+        digest().prop_map(|evidence| Status::Suspended { evidence }),
+        (millis(), option::of(millis()))
+            .prop_map(|(at, suspected_since)| Status::Revoked { at, suspected_since }),
+    ];
+    let lists = (vec(select(Kind::ALL), 0..9), places, classes);
+    (any::<[u8; 32]>(), lists, sequence(), status).prop_map(
+        |(seed, (kinds, places, classes), sequence, status)| SignerState {
             key: SecretKey::from_seed(seed).public(),
             kinds: KindSet::of(&kinds),
             places: places.into_iter().collect(),
             classes: classes.into_iter().collect(),
             sequence,
+            status,
         },
     )
+}
+
+fn log_state() -> impl Strategy<Value = LogState> {
+    let key = |(name, seed): (String, [u8; 32])| {
+        VerifierKey::new(&name, KeyType::Cosignature, SecretKey::from_seed(seed).public()).unwrap()
+    };
+    let keys = vec(("[a-z.]{1,40}", any::<[u8; 32]>()).prop_map(key), 0..=WITNESSES_MAX);
+    ("[a-z0-9./-]{1,128}", keys).prop_map(|(origin, witnesses)| LogState { origin, witnesses })
 }
 
 /// Whatever is decoded is encoded to the same bytes again; whatever is not is refused, without a panic.
@@ -223,10 +240,22 @@ proptest! {
     }
 
     #[test]
+    fn entries_about_faults_have_one_encoding(
+        (authority, faults) in any::<(bool, u32)>(), evidence in digest(), report in event_id(),
+        log in log_state(), at: Index, bit in 0..8_u8,
+    ) {
+        check_value(&MemberState { authority, faults }, at, bit)?;
+        check_value(&FaultState { evidence, report }, at, bit)?;
+        check_value(&log, at, bit)?;
+    }
+
+    #[test]
     fn no_bytes_panic_a_decoder_of_entries(bytes in vec(any::<u8>(), 0..600)) {
         check_bytes::<UnitState>(&bytes)?;
         check_bytes::<SignerState>(&bytes)?;
         check_bytes::<MemberState>(&bytes)?;
+        check_bytes::<FaultState>(&bytes)?;
+        check_bytes::<LogState>(&bytes)?;
     }
 
     /// Numbers against a set that remembers them all.
@@ -377,6 +406,9 @@ fn map_keys_of_different_entries_differ() {
         EntryKey::Member("a".parse().unwrap()),
         EntryKey::Validators,
         EntryKey::Params,
+        EntryKey::Fault(Digest::ZERO),
+        EntryKey::Fault(Digest([1; 32])),
+        EntryKey::Log,
     ];
     let hashed: BTreeSet<[u8; 32]> = keys.iter().map(EntryKey::map_key).collect();
     assert_eq!(hashed.len(), keys.len());

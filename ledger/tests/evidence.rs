@@ -10,6 +10,8 @@ mod notes;
 mod page;
 #[path = "evidence/parts.rs"]
 mod parts;
+#[path = "evidence/report.rs"]
+mod report;
 mod support;
 #[path = "evidence/votes.rs"]
 mod votes;

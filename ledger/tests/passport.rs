@@ -25,6 +25,7 @@ use consign_types::event::{Action, Reason, Verdict};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
+use support::faults::{revoke, testimony};
 use support::node::{Node, trust};
 use support::scene::{EXCEPTION, EXCURSION, HOLD, OBSERVE, accept, into, out_of, seals};
 use support::{Desk, party, unit};
@@ -348,4 +349,34 @@ fn an_event_of_the_unit_is_named_by_its_head() {
     let verified = proven(&desk, &unit);
     let ids: Vec<EventId> = verified.steps.iter().map(|step| step.event.id()).collect();
     assert_eq!(ids, [verified.state.basis, id]);
+}
+
+/// What a revoked device signed before is in the history, under its proven key, and moves nothing.
+#[test]
+fn testimony_is_shown_and_moves_nothing() {
+    let mut desk = desk();
+    let (unit, offer) = desk.offered("A");
+    let said = desk.say(SIGNER, &unit, Action::Cancel { offer });
+    let stop = revoke(&desk, "forwarder", SIGNER);
+    desk.submit_verified(&stop).unwrap();
+    let filed = testimony(&desk, "forwarder", &said);
+    desk.submit_verified(&filed).unwrap();
+    desk.put("airline.dock1", &unit, accept(offer));
+
+    let verified = proven(&desk, &unit);
+    let holders: Vec<_> = verified.custody.iter().map(|holding| &holding.custodian).collect();
+    let (forwarder, airline) = (party("forwarder"), party("airline"));
+    assert_eq!(holders, [&Custodian::Held(forwarder), &Custodian::Held(airline)]);
+    let told = &story(&verified)[2].text;
+    let dated = said.event().time;
+    let expected = format!(
+        "forwarder filed as testimony, without effect: cancel of {unit} by {SIGNER}, dated {dated}"
+    );
+    assert_eq!(*told, expected);
+
+    // The signature inside counts like any other, and so does the entry that has its key.
+    let mut passport = Node::of(&desk).passport(&unit);
+    let at = passport.entered[2].event.len() - 80;
+    passport.entered[2].event[at] ^= 1;
+    assert!(matches!(verify(&passport, &trust()), Err(BadPassport::EventSignature { at: 2, .. })));
 }

@@ -19,6 +19,8 @@ mod custody;
 mod handover;
 #[path = "rules/journey.rs"]
 mod journey;
+#[path = "rules/report.rs"]
+mod report;
 #[path = "rules/settle.rs"]
 mod settle;
 
@@ -59,6 +61,9 @@ const TABLES: &[&[Case]] = &[
     condition::SEALS,
     settle::ENDINGS,
     consent::CONSENTS,
+    report::REVOCATIONS,
+    report::REPORTS,
+    report::TESTIMONIES,
 ];
 
 /// Plays a case; the kind of its event and the code that it was refused with.
@@ -185,4 +190,19 @@ fn conditions_are_reported_by_those_involved_and_decided_by_authorities() {
 #[test]
 fn seals_are_applied_verified_and_broken() {
     play_all(condition::SEALS);
+}
+
+#[test]
+fn a_member_revokes_its_devices_for_ever() {
+    play_all(report::REVOCATIONS);
+}
+
+#[test]
+fn evidence_is_reported_once_and_by_anybody() {
+    play_all(report::REPORTS);
+}
+
+#[test]
+fn what_a_stopped_device_signed_is_filed_as_testimony() {
+    play_all(report::TESTIMONIES);
 }

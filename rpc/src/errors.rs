@@ -85,7 +85,7 @@ kinds! {
     /// No such device is enrolled.
     UnknownDevice = -32021 "unknown_device" false, "enrol the device first";
     /// The key is revoked or suspended.
-    RevokedKey = -32022 "revoked_key" false, "rotate the device's key";
+    RevokedKey = -32022 "revoked_key" false, "sign with another device; what this one signed before can be filed as testimony";
     /// The device used this number for another event.
     SequenceConflict = -32023 "seq_conflict" false, "number each event once";
     /// A custody rule forbids it; `code` names the rule.
@@ -140,6 +140,14 @@ pub fn rule_help(code: &str) -> &'static str {
         "no_such_proposal" | "consent_not_asked" | "too_many_pending" => {
             "see which proposals wait, and for whom, with `consign unit get` or custody_getUnit"
         }
+        "revoked_key" | "suspended_key" => {
+            "nothing by that key applies any more; its member can file what it signed before as testimony"
+        }
+        "device_revoked" | "evidence_known" => "nothing is left to do: it is on the ledger already",
+        "not_stopped" => "submit the event itself",
+        "bad_evidence" => "see what it shows with `consign verify` and the network's trust file",
+        "evidence_not_judged" => "keep the file: whoever has the trust file can check it",
+        "not_accused" => "name as the subject whom the evidence names first",
         "not_lost" => {
             "only a unit that was declared lost is found; an arrival or an observation tells where one is"
         }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Who signs, and under which number, is added by `consign event sign`. Kinds that carry signed events
-//! or keys (handover, enrol) have no JSON form: the commands that know those make them.
+//! or are about keys (handover, enrol, report, testimony, revoke) have no JSON form: the commands that know those make them.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -276,9 +276,9 @@ impl Form {
                 reason: self.reason()?,
             },
             Kind::Consent => Action::Consent { proposal: need("proposal", self.proposal.take())? },
-            Kind::Handover | Kind::Enrol => {
+            Kind::Handover | Kind::Enrol | Kind::Report | Kind::Testimony | Kind::Revoke => {
                 return Err(format!(
-                    "an event of type {kind} carries signatures inside and has no JSON form"
+                    "an event of type {kind} is about a key or carries signatures and has no JSON form"
                 ));
             }
         })

@@ -211,10 +211,7 @@ const fn is_offer(event: &SignedEvent) -> bool {
 
 /// An event, and those inside of it.
 fn with_inner(event: &SignedEvent) -> Vec<&SignedEvent> {
-    match &event.event().action {
-        Action::Handover { offer, acceptance } => Vec::from([event, &**offer, &**acceptance]),
-        _ => Vec::from([event]),
-    }
+    core::iter::once(event).chain(event.event().action.inner()).collect()
 }
 
 /// Evidence of the case, if it holds and fits a file.

@@ -8,10 +8,11 @@
 //! and notes hold no other lines.
 //!
 //! `format` is the encoding, `verify` the checks and `notes` and `custodian` those of their kinds,
-//! `make` how a file comes out of what an auditor or a node holds.
+//! `make` how a file comes out of what an auditor or a node holds, `fault` what a deed is known by.
 
 mod custodian;
 mod errors;
+mod fault;
 mod format;
 mod make;
 mod notes;
@@ -31,6 +32,7 @@ use consign_types::trust::Trust;
 use crate::passport::{Proven, SetLink};
 
 pub use errors::{BadEvidence, Part, Why};
+pub use fault::FaultId;
 pub use make::{
     Seen, double_offer, double_vote, growth, log_signature, same_number, two_checkpoints,
 };

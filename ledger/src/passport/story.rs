@@ -105,6 +105,15 @@ fn what(step: &Step) -> String {
         }
         Action::Consent { proposal } => format!("consented to {proposal} about {unit}"),
         Action::Enrol { .. } => format!("enrolled {unit}"),
+        Action::Testimony { event } => {
+            let (said, kind) = (event.event(), event.event().action.kind());
+            let (signer, time) = (&said.signer, said.time);
+            format!(
+                "filed as testimony, without effect: {kind} of {unit} by {signer}, dated {time}"
+            )
+        }
+        Action::Report { .. } => format!("reported {unit}"),
+        Action::Revoke { .. } => format!("revoked {unit}"),
     }
 }
 

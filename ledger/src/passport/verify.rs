@@ -12,7 +12,7 @@ use consign_types::certificate::BadCertificate;
 use consign_types::checkpoint::{NotProven, Proven as Cosigned};
 use consign_types::codec::{Canonical as _, DecodeError};
 use consign_types::digest::Digest;
-use consign_types::event::{Action, Event, NotVerified, SignedEvent, Subject};
+use consign_types::event::{Event, NotVerified, SignedEvent, Subject};
 use consign_types::limits::{DEPTH_MAX, PASSPORT_EVENTS_MAX};
 use consign_types::merkle::BadProof;
 use consign_types::party::{PartyId, SignerId};
@@ -399,10 +399,7 @@ fn missing(key: Subject) -> BadPassport {
 /// Who signed the event and those inside of it.
 pub fn each_signer(event: &Event, to: &mut impl FnMut(&SignerId)) {
     to(&event.signer);
-    if let Action::Handover { offer, acceptance } = &event.action {
-        each_signer(offer.event(), to);
-        each_signer(acceptance.event(), to);
-    }
+    event.action.inner().for_each(|inner| each_signer(inner.event(), to));
 }
 
 /// Decodes every event and checks its signatures under the proven keys.
@@ -444,13 +441,8 @@ fn check_events(passport: &Passport, entries: &Entries) -> Result<Vec<SignedEven
 }
 
 fn of_network(event: &SignedEvent, passport: &Passport) -> bool {
-    let inner = match &event.event().action {
-        Action::Handover { offer, acceptance } => {
-            of_network(offer, passport) && of_network(acceptance, passport)
-        }
-        _ => true,
-    };
-    inner && event.event().network == passport.network
+    let mut inner = event.event().action.inner();
+    inner.all(|inner| of_network(inner, passport)) && event.event().network == passport.network
 }
 
 /// What the play-back yields.

@@ -10,18 +10,20 @@ mod custody;
 mod device;
 mod handover;
 mod journey;
+mod report;
 mod seal;
 mod settle;
 mod tx;
 
 use consign_types::block::LeafIndex;
 use consign_types::event::{Action, Event, Kind, Verified};
+use consign_types::party::SignerId;
 use consign_types::unit::UnitId;
 
 use crate::apply::{BlockContext, Layer};
 use crate::entry::StateView;
 use crate::errors::Rejection;
-use crate::signer::BadNumber;
+use crate::signer::{BadNumber, SignerState, Status};
 use crate::unit::{Booking, Closed};
 
 pub use tx::{Change, Tx};
@@ -55,6 +57,7 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
     if state.key.key_id() != verified.signed().key_id() {
         return Err(Rejection::WrongKey { signer });
     }
+    may_sign(&signer, &state)?;
     let kind = event.action.kind();
     if !state.kinds.has(kind) {
         return Err(Rejection::KindNotEnrolled { signer, kind });
@@ -81,6 +84,16 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
         (None, Kind::Offer) => Err(Rejection::BasisMissing),
         (Some(_), kind) if kind != Kind::Offer => Err(Rejection::BasisUnexpected { kind }),
         _ => Ok(()),
+    }
+}
+
+/// Refuses whoever was stopped: what it signed before can be filed as testimony.
+fn may_sign(signer: &SignerId, state: &SignerState) -> Result<(), Rejection> {
+    let signer = signer.clone();
+    match state.status {
+        Status::Active => Ok(()),
+        Status::Suspended { evidence } => Err(Rejection::SuspendedKey { signer, evidence }),
+        Status::Revoked { at, .. } => Err(Rejection::RevokedKey { signer, at }),
     }
 }
 
@@ -128,6 +141,9 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         Action::Found => settle::found(tx, event, unit?),
         Action::Resolve { holder, .. } => settle::resolve(tx, event, unit?, holder),
         Action::Consent { proposal } => consent::consent(tx, event, unit?, proposal),
+        Action::Report { evidence } => report::report(tx, event, evidence),
+        Action::Testimony { event: testified } => report::testimony(tx, event, testified),
+        Action::Revoke { suspected_since } => device::revoke(tx, event, *suspected_since),
     }
 }
 

@@ -3,16 +3,17 @@
 use alloc::vec::Vec;
 
 use consign_types::block::LeafIndex;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::{Event, Label};
 use consign_types::genesis::Params;
 use consign_types::limits::DEPTH_MAX;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
+use consign_types::validator::ValidatorSet;
 
 use crate::apply::{BlockContext, Layer, Named};
-use crate::entry::{EntryKey, MemberState, StateView, read};
+use crate::entry::{EntryKey, FaultState, LogState, MemberState, StateView, read};
 use crate::errors::Rejection;
 use crate::signer::SignerState;
 use crate::unit::{Around, Counters, Custody, UnitState, next_head};
@@ -81,7 +82,35 @@ impl<'a, V: StateView> Tx<'a, V> {
 
     /// Whether `party` is a member, and an authority.
     pub fn member(&self, party: &PartyId) -> Option<MemberState> {
-        read(self.view, &EntryKey::Member(party.clone()))
+        let changed = self.changed.members.get(party).or_else(|| self.below.members.get(party));
+        changed.copied().or_else(|| read(self.view, &EntryKey::Member(party.clone())))
+    }
+
+    /// Changes what is known of a member.
+    pub fn put_member(&mut self, party: PartyId, state: MemberState) {
+        self.changed.members.insert(party, state);
+    }
+
+    /// Whether a fault was reported.
+    pub fn is_reported(&self, fault: &Digest) -> bool {
+        self.changed.faults.contains_key(fault)
+            || self.below.faults.contains_key(fault)
+            || self.view.get(&EntryKey::Fault(*fault)).is_some()
+    }
+
+    /// Notes that a fault is reported.
+    pub fn put_fault(&mut self, fault: Digest, state: FaultState) {
+        self.changed.faults.insert(fault, state);
+    }
+
+    /// What checkpoints of the log are known by.
+    pub fn log(&self) -> Option<LogState> {
+        read(self.view, &EntryKey::Log)
+    }
+
+    /// The validator set in force.
+    pub fn validators(&self) -> Option<ValidatorSet> {
+        read(self.view, &EntryKey::Validators)
     }
 
     /// The network's parameters.

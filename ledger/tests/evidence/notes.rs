@@ -17,7 +17,7 @@ use super::support::{Desk, genesis, key, party};
 use super::{SIGNER, desk, named, refused, trust, witness};
 
 const NOW: u64 = 1_700_000_000;
-const ALL: [(&str, u64); 4] =
+pub const ALL: [(&str, u64); 4] =
     [("airline", NOW), ("customs", NOW + 1), ("forwarder", NOW + 2), ("handler", NOW + 3)];
 
 pub fn checkpoint(size: u64, root: u8) -> Checkpoint {

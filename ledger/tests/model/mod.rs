@@ -9,15 +9,16 @@
 pub mod rules;
 pub mod run;
 pub mod steps;
+mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use consign_ledger::unit::{
     Around, Booking, Counters, Custody, Inside, Journey, Pending, Seal, Spent, UnitState, next_head,
 };
-use consign_types::block::LeafIndex;
+use consign_types::block::{Height, LeafIndex};
 use consign_types::digest::{Digest, EventId, NetworkId};
-use consign_types::event::{KindSet, Label, SignedEvent};
+use consign_types::event::{Kind, KindSet, Label, SignedEvent};
 use consign_types::key::PublicKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
@@ -91,6 +92,8 @@ pub struct Signer {
     pub classes: Vec<UnitClass>,
     pub used: BTreeSet<u64>,
     pub floors: Vec<u64>,
+    /// Revoked or suspended.
+    pub stopped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +109,8 @@ pub struct Model {
     pub stays: Vec<Stay>,
     /// Offers that came on the log by themselves.
     pub offers: Vec<SignedEvent>,
+    /// Who voted twice at which height.
+    pub faults: BTreeSet<(&'static str, Height)>,
     tick: u64,
 }
 
@@ -124,16 +129,18 @@ impl Model {
             happenings: Vec::new(),
             stays: Vec::new(),
             offers: Vec::new(),
+            faults: BTreeSet::new(),
             tick: 0,
         };
         for name in support::PARTIES {
             let member = Signer {
                 key: support::key(name).public(),
-                kinds: KindSet::of(&[consign_types::event::Kind::Enrol]),
+                kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
                 places: Vec::new(),
                 classes: Vec::new(),
                 used: BTreeSet::new(),
                 floors: vec![0],
+                stopped: false,
             };
             model.signers.insert(name.parse().unwrap(), member);
         }

@@ -20,7 +20,7 @@ fn is_delivered(custody: &Custody) -> bool {
     matches!(custody, Custody::Closed { why: Closed::Delivered, .. })
 }
 
-fn need(holds: bool, why: &str) -> Verdicted {
+pub fn need(holds: bool, why: &str) -> Verdicted {
     if holds { Ok(()) } else { Err(why.to_string()) }
 }
 
@@ -41,6 +41,7 @@ impl Model {
         let kind = event.action.kind();
         let signer = self.signers.get_mut(&event.signer).ok_or("not enrolled")?;
         need(signer.key.key_id() == verified.signed().key_id(), "another key")?;
+        need(!signer.stopped, "stopped")?;
         need(signer.kinds.has(kind), "kind not enrolled")?;
         let place = event.place.as_ref();
         let here = signer.places.is_empty() || place.is_some_and(|p| signer.places.contains(p));
@@ -63,6 +64,9 @@ impl Model {
         let signer = event.signer.party().clone();
         if let Action::Enrol { .. } = event.action {
             return self.enrol(event);
+        }
+        if let Some(verdict) = self.beside_units(event, id, leaf) {
+            return verdict;
         }
         let Subject::Unit(unit) = &event.subject else { return Err("not about a unit".into()) };
         if event.action == Action::Register {
@@ -112,7 +116,8 @@ impl Model {
         need(event.signer.is_member() && !device.is_member(), "a member enrols a device")?;
         need(event.signer.party() == device.party(), "of its own")?;
         need(!self.signers.contains_key(device), "once")?;
-        need(!kinds.has(Kind::Enrol), "that enrols nobody itself")?;
+        let own = [Kind::Enrol, Kind::Testimony, Kind::Revoke];
+        need(!own.iter().any(|kind| kinds.has(*kind)), "that answers for nobody itself")?;
         let message = possession_message(self.network, &event.subject, key);
         need(key.verify(&message, possession).is_ok(), "and holds its key")?;
         let signer = Signer {
@@ -122,6 +127,7 @@ impl Model {
             classes: classes.clone(),
             used: Default::default(),
             floors: vec![0],
+            stopped: false,
         };
         self.signers.insert(device.clone(), signer);
         Ok(())
@@ -642,7 +648,7 @@ impl Model {
 }
 
 /// Each number is used once, in any order; at most 32 may be missing above the highest floor.
-fn take_number(signer: &mut Signer, number: u64, floor: u64) -> Verdicted {
+pub fn take_number(signer: &mut Signer, number: u64, floor: u64) -> Verdicted {
     need(floor <= number, "the floor is above the number")?;
     let closed_below = signer.floors.iter().copied().max().unwrap_or(0).max(1);
     need(number >= closed_below && !signer.used.contains(&number), "used or closed")?;

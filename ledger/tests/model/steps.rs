@@ -4,6 +4,7 @@
 //! means something when proptest has taken others away. Most steps look for a unit and a signer for which
 //! the rule holds; one in eight takes any.
 
+mod keys;
 mod settle;
 
 use consign_ledger::unit::{Closed, Custody, Journey, Seal};
@@ -26,7 +27,7 @@ const SEALS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
-const WEIGHTS: [(Kind, usize); 32] = [
+const WEIGHTS: [(Kind, usize); 35] = [
     (Kind::Register, 14),
     (Kind::Book, 3),
     (Kind::Offer, 7),
@@ -53,12 +54,15 @@ const WEIGHTS: [(Kind, usize); 32] = [
     (Kind::Attempt, 1),
     (Kind::Deliver, 1),
     (Kind::Return, 2),
-    (Kind::Enrol, 1),
+    (Kind::Enrol, 2),
     (Kind::Lost, 1),
     (Kind::Destroyed, 1),
     (Kind::Found, 3),
     (Kind::Consent, 12),
     (Kind::Resolve, 7),
+    (Kind::Report, 1),
+    (Kind::Testimony, 3),
+    (Kind::Revoke, 2),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +167,7 @@ impl Choice<'_> {
             .signers
             .keys()
             .filter(|signer| *signer.party() == wanted && !signer.is_member())
+            .filter(|signer| self.is_flawed() || !self.model.signers[*signer].stopped)
             .cloned()
             .collect();
         self.one(salt, &devices).unwrap()
@@ -294,6 +299,9 @@ impl Choice<'_> {
             Kind::Lost | Kind::Destroyed | Kind::Found => self.settle(),
             Kind::Resolve => self.resolve(),
             Kind::Consent => self.consent(),
+            Kind::Revoke => self.revoke(),
+            Kind::Report => self.report(),
+            Kind::Testimony => self.testimony(),
             _ => self.condition(),
         }
     }
@@ -312,34 +320,6 @@ impl Choice<'_> {
         let owner = if usual { party("forwarder") } else { self.any_party(15) };
         let mut event = self.make(self.device(&owner, 2), &unit, Action::Register);
         event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 10) as u32 / 9));
-        Some(sign(event))
-    }
-
-    fn enrol(&self) -> Option<Verified> {
-        let member = self.any_party(3);
-        let owner = if self.is_flawed() { self.any_party(4) } else { member.clone() };
-        let device = SignerId::device(owner, &format!("extra{}", self.roll(5, 2))).unwrap();
-        let kinds: Vec<Kind> = if self.roll(6, 6) == 0 {
-            Kind::ALL.to_vec()
-        } else {
-            support::device_kinds()
-                .into_iter()
-                .filter(|k| (*k as usize).is_multiple_of(2))
-                .collect()
-        };
-        let mut action = support::enrol(self.model.network, &device, &kinds);
-        if let Action::Enrol { places, classes, .. } = &mut action {
-            places.extend((self.roll(7, 4) == 0).then(|| place(0)));
-            classes.extend(
-                self.one(8, &[None, Some(UnitClass::Sscc), Some(UnitClass::Own)]).flatten(),
-            );
-        }
-        let signer = SignerId::member(member);
-        let (sequence, floor) = self.number(&signer, 0);
-        let subject = Subject::Signer(device);
-        let (network, time) = (self.model.network, self.model.now);
-        let (place, basis) = (None, None);
-        let event = Event { network, signer, subject, sequence, floor, time, place, basis, action };
         Some(sign(event))
     }
 

@@ -1,10 +1,11 @@
 //! A desk to try rules at: a small network, its keys, and a state in memory.
 //!
-//! Four members, one of them an authority, each with two devices that may sign everything but
-//! enrolments. Keys follow from names, so a signed event has the same bytes in every run.
+//! Four members, one of them an authority, each with two devices that may sign everything but what
+//! stays with the member's key. Keys follow from names, so a signed event has the same bytes in every run.
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+pub mod faults;
 pub mod node;
 pub mod scene;
 
@@ -141,7 +142,7 @@ pub fn enrol(network: NetworkId, device: &SignerId, kinds: &[Kind]) -> Action {
 
 /// Every kind that a device may sign.
 pub fn device_kinds() -> Vec<Kind> {
-    Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Enrol).collect()
+    Kind::ALL.iter().copied().filter(|kind| !kind.is_members_own()).collect()
 }
 
 /// A ledger, one event a block.
@@ -251,6 +252,14 @@ impl Desk {
     pub fn set_unit(&mut self, unit: &UnitId, state: &UnitState) {
         self.entries.0.insert(
             EntryKey::Unit(unit.clone()),
+            consign_types::codec::Canonical::to_bytes(state).into(),
+        );
+    }
+
+    /// Puts a signer into a state that no events of this network lead to.
+    pub fn set_signer(&mut self, signer: &SignerId, state: &SignerState) {
+        self.entries.0.insert(
+            EntryKey::Signer(signer.clone()),
             consign_types::codec::Canonical::to_bytes(state).into(),
         );
     }

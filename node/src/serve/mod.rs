@@ -261,6 +261,10 @@ fn refusal(id: EventId, refused: &Refused) -> RpcError {
         Refused::Rule { rejection: Rejection::SequenceUsed { .. }, .. } => {
             RpcError::new(ErrorKind::SequenceConflict, refused).with_code(refused.code())
         }
+        Refused::Rule {
+            rejection: Rejection::RevokedKey { .. } | Rejection::SuspendedKey { .. },
+            ..
+        } => RpcError::new(ErrorKind::RevokedKey, refused).with_code(refused.code()),
         Refused::Rule { .. } | Refused::Orphaned => {
             RpcError::rule(refused.code(), refused, refused.retryable())
         }

@@ -137,7 +137,7 @@ impl Scribe {
         let id: SignerId = device.parse().unwrap();
         let (secret, subject) = (key(device), Subject::Signer(id.clone()));
         let device_kinds: Vec<Kind> =
-            Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Enrol).collect();
+            Kind::ALL.iter().copied().filter(|kind| !kind.is_members_own()).collect();
         let action = Action::Enrol {
             key: secret.public(),
             possession: secret.sign(&possession_message(self.network, &subject, &secret.public())),

@@ -4,7 +4,7 @@ use consign_types::event::{Action, Label, SignedEvent, Window};
 use serde_json::{Map, Value, json};
 
 use super::event::EventContent;
-use super::text::Moment;
+use super::text::{Base64, Moment};
 
 /// The fields of `action`.
 pub(crate) fn of(action: &Action) -> Map<String, Value> {
@@ -71,6 +71,11 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
             "kinds": kinds.iter().map(text).collect::<Vec<_>>(),
             "places": places.iter().map(text).collect::<Vec<_>>(),
             "classes": classes.iter().map(|class| class.prefix()).collect::<Vec<_>>(),
+        }),
+        Action::Report { evidence } => json!({ "evidence": Base64(evidence.clone()) }),
+        Action::Testimony { event } => json!({ "event": inner(event) }),
+        Action::Revoke { suspected_since } => json!({
+            "suspectedSince": suspected_since.map(Moment::from),
         }),
     };
     match fields {

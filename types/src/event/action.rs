@@ -215,6 +215,21 @@ pub enum Action {
         /// Classes of unit it may sign for, ascending; empty for any.
         classes: Vec<UnitClass>,
     },
+    /// Evidence of misbehaviour; the subject is the first whom it names.
+    Report {
+        /// The bytes of an evidence file, which the ledger decodes and checks.
+        evidence: Vec<u8>,
+    },
+    /// A member files what a device of its own signed before it was stopped: on record, without effect.
+    Testimony {
+        /// What the device signed; of the same subject.
+        event: Box<SignedEvent>,
+    },
+    /// A member revokes a device of its own, for ever; the subject is the device.
+    Revoke {
+        /// Since when somebody else may have had the key, by the member's own word.
+        suspected_since: Option<Millis>,
+    },
 }
 
 /// What a device signs to show that it holds the key that is enrolled for it.
@@ -280,12 +295,25 @@ kinds! {
     Lost = 31 "lost",
     Destroyed = 32 "destroyed",
     Found = 33 "found",
+    Report = 34 "report",
+    Testimony = 35 "testimony",
+    Revoke = 36 "revoke",
 }
 
 impl Kind {
     /// The number that stands for this kind on the wire.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Whether a member's own key alone signs it, and no device.
+    pub const fn is_members_own(self) -> bool {
+        matches!(self, Self::Enrol | Self::Testimony | Self::Revoke)
+    }
+
+    /// Whether it carries what others signed, and so may be longer than other events.
+    pub const fn is_nested(self) -> bool {
+        matches!(self, Self::Handover | Self::Testimony | Self::Report)
     }
 
     /// The kind with this code.
@@ -343,6 +371,16 @@ impl KindSet {
 }
 
 impl Action {
+    /// The signed events inside of it.
+    pub fn inner(&self) -> impl Iterator<Item = &SignedEvent> {
+        let inner = match self {
+            Self::Handover { offer, acceptance } => [Some(&**offer), Some(&**acceptance)],
+            Self::Testimony { event } => [Some(&**event), None],
+            _ => [None, None],
+        };
+        inner.into_iter().flatten()
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> Kind {
         match self {
@@ -378,6 +416,9 @@ impl Action {
             Self::Found => Kind::Found,
             Self::Resolve { .. } => Kind::Resolve,
             Self::Consent { .. } => Kind::Consent,
+            Self::Report { .. } => Kind::Report,
+            Self::Testimony { .. } => Kind::Testimony,
+            Self::Revoke { .. } => Kind::Revoke,
         }
     }
 }

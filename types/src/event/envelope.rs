@@ -82,7 +82,7 @@ impl SignedEvent {
         if event.subject.to_string() != subject {
             return Err(from.error("the claim 'sub' is not the subject of the payload"));
         }
-        let nested = matches!(event.action, Action::Handover { .. });
+        let nested = event.action.kind().is_nested();
         if !nested && bytes.len() > EVENT_BYTES_MAX {
             return Err(too_long(EVENT_BYTES_MAX));
         }
@@ -157,11 +157,7 @@ impl SignedEvent {
         let key =
             key_of(signer, &self.key_id).ok_or_else(|| NotVerified::UnknownKey(signer.clone()))?;
         self.check_with(&key).map_err(|_| NotVerified::Signature(signer.clone()))?;
-        if let Action::Handover { offer, acceptance } = &self.event.action {
-            offer.check(key_of)?;
-            acceptance.check(key_of)?;
-        }
-        Ok(())
+        self.event.action.inner().try_for_each(|inner| inner.check(key_of))
     }
 
     /// Checks this event's own signature under `key`.

@@ -12,7 +12,9 @@ use super::{
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, EventId, NetworkId};
 use crate::key::{PublicKey, Signature};
-use crate::limits::{CHILDREN_MAX, ENROL_SCOPES_MAX, EVENT_BYTES_MAX, EXCEPTIONS_MAX, SEALS_MAX};
+use crate::limits::{
+    CHILDREN_MAX, ENROL_SCOPES_MAX, EVENT_BYTES_MAX, EVIDENCE_BYTES_MAX, EXCEPTIONS_MAX, SEALS_MAX,
+};
 use crate::party::{PartyId, SignerId};
 use crate::time::Millis;
 use crate::unit::UnitClass;
@@ -38,6 +40,7 @@ mod key {
     pub const CONVEYANCE: u8 = 17;
     pub const FACTORS: u8 = 18;
     pub const FINDING: u8 = 19;
+    /// Of an offer, of what is testified, of evidence: whole bytes that stand inside.
     pub const OFFER: u8 = 20;
     pub const ACCEPTANCE: u8 = 21;
     pub const DEVICE: u8 = 22;
@@ -160,7 +163,10 @@ fn field_count(action: &Action) -> usize {
         | Action::Attempt { .. }
         | Action::Deliver { .. }
         | Action::Return { .. }
-        | Action::Enrol { .. } => 1,
+        | Action::Enrol { .. }
+        | Action::Report { .. }
+        | Action::Testimony { .. } => 1,
+        Action::Revoke { suspected_since } => usize::from(suspected_since.is_some()),
         Action::Depart { conveyance } => usize::from(conveyance.is_some()),
         Action::Observe { note } => usize::from(note.is_some()),
         Action::Refuse { .. }
@@ -265,6 +271,17 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
         | Action::Resolve { holder, reason } => {
             to.u8(key::PARTY).sure().str(holder.as_str()).sure();
             write_reason(*reason, to);
+        }
+        Action::Report { evidence } => {
+            to.u8(key::OFFER).sure().bytes(evidence).sure();
+        }
+        Action::Testimony { event } => {
+            to.u8(key::OFFER).sure().bytes(event.bytes()).sure();
+        }
+        Action::Revoke { suspected_since } => {
+            if let Some(since) = suspected_since {
+                to.u8(key::UNTIL).sure().u64(since.0).sure();
+            }
         }
         Action::Enrol { key: device_key, possession, kinds, places, classes } => {
             to.u8(key::DEVICE).sure().array(5).sure();
@@ -384,6 +401,21 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
                 Ok(factors)
             })?,
         },
+        Kind::Report => Action::Report {
+            evidence: f.need(key::OFFER, |r| {
+                let bytes = r.bytes()?;
+                if !(1..=EVIDENCE_BYTES_MAX).contains(&bytes.len()) {
+                    return Err(r.error("evidence that is empty or too long"));
+                }
+                Ok(Vec::from(bytes))
+            })?,
+        },
+        Kind::Testimony => {
+            Action::Testimony { event: f.need(key::OFFER, |r| read_testified(r, depth))? }
+        }
+        Kind::Revoke => {
+            Action::Revoke { suspected_since: f.may(key::UNTIL, Reader::u64)?.map(Millis) }
+        }
         Kind::Enrol => f.need(key::DEVICE, |r| {
             r.array_of(5)?;
             Ok(Action::Enrol {
@@ -444,6 +476,24 @@ fn read_inner(
     kind: Kind,
     depth: u8,
 ) -> Result<Box<SignedEvent>, DecodeError> {
+    let inner = read_any_inner(from, depth)?;
+    if inner.event().action.kind() != kind {
+        return Err(from.error(alloc::format!("the inner event is not of kind {kind}")));
+    }
+    Ok(inner)
+}
+
+/// What a testimony holds: of any kind that holds nothing itself.
+fn read_testified(from: &mut Reader<'_>, depth: u8) -> Result<Box<SignedEvent>, DecodeError> {
+    let inner = read_any_inner(from, depth)?;
+    let kind = inner.event().action.kind();
+    if kind.is_nested() {
+        return Err(from.error(alloc::format!("an event of kind {kind} is no testimony")));
+    }
+    Ok(inner)
+}
+
+fn read_any_inner(from: &mut Reader<'_>, depth: u8) -> Result<Box<SignedEvent>, DecodeError> {
     if depth > 0 {
         return Err(from.error("a signed event inside of one that is inside already"));
     }
@@ -452,9 +502,5 @@ fn read_inner(
         let (what, bytes, max) = (SignedEvent::WHAT, bytes.len(), EVENT_BYTES_MAX);
         return Err(DecodeError::TooLong { what, bytes, max });
     }
-    let inner = SignedEvent::decode_at(bytes, depth + 1)?;
-    if inner.event().action.kind() != kind {
-        return Err(from.error(alloc::format!("the inner event is not of kind {kind}")));
-    }
-    Ok(Box::new(inner))
+    Ok(Box::new(SignedEvent::decode_at(bytes, depth + 1)?))
 }

@@ -119,6 +119,13 @@ fn handover() -> impl Strategy<Value = Action> {
     )
 }
 
+fn testimony() -> impl Strategy<Value = Action> {
+    let said = prop_oneof![offer(), accept(), Just(Action::Register), enrol()];
+    (event(said.boxed()), key()).prop_map(|(event, key)| Action::Testimony {
+        event: Box::new(SignedEvent::sign(event, &key)),
+    })
+}
+
 pub fn action() -> BoxedStrategy<Action> {
     let factors = btree_set(select(DeliveryFactor::ALL), 0..5);
     prop_oneof![
@@ -166,6 +173,10 @@ pub fn action() -> BoxedStrategy<Action> {
         (party(), reason()).prop_map(|(holder, reason)| Action::Resolve { holder, reason }),
         reference().prop_map(|proposal| Action::Consent { proposal }),
         enrol(),
+        vec(any::<u8>(), 1..300).prop_map(|evidence| Action::Report { evidence }),
+        testimony(),
+        option::of(any::<u64>())
+            .prop_map(|since| Action::Revoke { suspected_since: since.map(Millis) }),
     ]
     .boxed()
 }

@@ -122,10 +122,11 @@ impl Report for Shown {
         for pending in &unit.pending {
             let awaits: Vec<String> = pending.awaits.iter().map(ToString::to_string).collect();
             let to = pending.holder.as_ref().map_or(String::new(), |party| format!(" to {party}"));
+            let of = pending.corrects.as_ref().map_or(String::new(), |event| format!(" {event}"));
             line(
                 "proposed",
                 format!(
-                    "{}{to} by {}, awaits the consent of {} until {} (event {})",
+                    "{}{to}{of} by {}, awaits the consent of {} until {} (event {})",
                     pending.kind,
                     pending.by,
                     awaits.join(" and "),

@@ -136,7 +136,7 @@ rejections! {
     /// The proposal does not need this party's consent, or has it.
     ConsentNotAsked { unit: UnitId, signer: PartyId, } = "consent_not_asked", "the proposal about {unit} does not wait for the consent of {signer}";
     /// Too many proposals at once.
-    TooManyPending { unit: UnitId, } = "too_many_pending", "4 proposals about {unit} wait for consents already";
+    TooManyPending { unit: UnitId, } = "too_many_pending", "as many proposals about {unit} wait for consents as can: 4, and 2 of them corrections";
     /// A return after the window for it.
     ReturnTooLate { unit: UnitId, until: Millis, } = "return_too_late", "unit {unit} was delivered, and could be returned until {until}";
     /// Only a dispute is resolved.
@@ -171,6 +171,10 @@ rejections! {
     NotAccused { subject: SignerId, accused: SignerId, } = "not_accused", "the evidence names {accused} first, not {subject}";
     /// Reported before.
     EvidenceKnown { evidence: Digest, } = "evidence_known", "all that evidence {evidence} shows was reported before";
+    /// A correction of what its signer never brought to the log.
+    NotOnRecord { event: EventId, } = "not_on_record", "event {event} is not on record: its number was never used";
+    /// A correction by somebody who did not sign the original.
+    NotItsSigner { event: EventId, signer: PartyId, } = "not_its_signer", "{signer} did not sign {event}, and so does not correct it";
 }
 
 impl Rejection {
@@ -184,6 +188,7 @@ impl Rejection {
                 | Self::NoSuchOffer { .. }
                 | Self::NoSuchProposal { .. }
                 | Self::UnknownBasis { .. }
+                | Self::NotOnRecord { .. }
                 | Self::BlockFull
         )
     }
@@ -197,6 +202,7 @@ impl Rejection {
                 | Self::NoSuchOffer { .. }
                 | Self::NoSuchProposal { .. }
                 | Self::UnknownBasis { .. }
+                | Self::NotOnRecord { .. }
         )
     }
 }

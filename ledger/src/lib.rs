@@ -18,6 +18,7 @@ extern crate std;
 
 #[cfg(feature = "tree")]
 pub mod apply;
+pub mod correction;
 #[cfg(feature = "tree")]
 pub mod door;
 pub mod entry;

@@ -1,16 +1,20 @@
 //! A unit's entry: everything that a rule reads of it, and the head over all that happened to it.
 
+mod pending;
+
 use alloc::vec::Vec;
 
 use consign_types::block::LeafIndex;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{FactorSet, Kind, Label, Window};
-use consign_types::limits::{CONSENTS_MAX, DEPTH_MAX, HOLDS_MAX, PENDING_MAX, SEALS_MAX};
+use consign_types::event::{FactorSet, Label, Window};
+use consign_types::limits::{DEPTH_MAX, HOLDS_MAX, PENDING_MAX, SEALS_MAX};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
+
+pub use pending::{Pending, Proposal};
 
 /// Spent bases that a unit remembers before the last one; the oldest is forgotten first.
 pub const PAST_BASES_MAX: usize = 16;
@@ -188,50 +192,6 @@ pub struct Spent {
     pub holder: PartyId,
     /// When it was spent, by block time.
     pub at: Millis,
-}
-
-/// Something proposed that waits for consents.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pending {
-    /// The event that proposes it.
-    pub event: EventId,
-    /// The party that does.
-    pub by: PartyId,
-    /// Parties that have not consented yet, ascending.
-    pub open: Vec<PartyId>,
-    /// Until when, by block time.
-    pub until: Millis,
-    /// How the unit was held then: under another basis the proposal lapses.
-    pub basis: EventId,
-    /// What it is.
-    pub what: Proposal,
-}
-
-/// What takes effect with the last consent.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Proposal {
-    /// What was delivered is taken back.
-    Return,
-    /// The unit is lost or destroyed in the hands of the one who proposes it.
-    Close(Closed),
-    /// A dispute ends.
-    Resolve {
-        /// Who holds the unit then.
-        holder: PartyId,
-    },
-}
-
-impl Proposal {
-    /// The kind of event that proposes this.
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Return => Kind::Return,
-            Self::Close(Closed::Delivered) => Kind::Deliver,
-            Self::Close(Closed::Lost) => Kind::Lost,
-            Self::Close(Closed::Destroyed) => Kind::Destroyed,
-            Self::Resolve { .. } => Kind::Resolve,
-        }
-    }
 }
 
 /// The state of a unit.
@@ -505,51 +465,6 @@ impl Canonical for UnitState {
                 from.u64()?
             },
             head: from.digest()?,
-        })
-    }
-}
-
-impl Pending {
-    fn write(&self, to: &mut Writer<'_>) {
-        to.array(7).sure().bytes(self.event.as_bytes()).sure().str(self.by.as_str()).sure();
-        to.array(self.open.len() as u64).sure();
-        for party in &self.open {
-            to.str(party.as_str()).sure();
-        }
-        to.u64(self.until.0).sure().bytes(self.basis.as_bytes()).sure();
-        let code = match self.what {
-            Proposal::Return => 0,
-            Proposal::Close(Closed::Delivered) => 3,
-            Proposal::Close(Closed::Lost) => 4,
-            Proposal::Close(Closed::Destroyed) => 5,
-            Proposal::Resolve { .. } => 6,
-        };
-        to.u8(code).sure();
-        match &self.what {
-            Proposal::Resolve { holder } => to.str(holder.as_str()).sure(),
-            Proposal::Return | Proposal::Close(_) => to.null().sure(),
-        };
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(7)?;
-        Ok(Self {
-            event: EventId(from.digest()?),
-            by: from.parse()?,
-            open: from.list(CONSENTS_MAX, Reader::parse)?,
-            until: Millis(from.u64()?),
-            basis: EventId(from.digest()?),
-            what: {
-                let code = from.u8()?;
-                match (code, if from.null()? { None } else { Some(from.parse()?) }) {
-                    (0, None) => Proposal::Return,
-                    (3, None) => Proposal::Close(Closed::Delivered),
-                    (4, None) => Proposal::Close(Closed::Lost),
-                    (5, None) => Proposal::Close(Closed::Destroyed),
-                    (6, Some(holder)) => Proposal::Resolve { holder },
-                    _ => return Err(from.error("an unknown proposal")),
-                }
-            },
         })
     }
 }

@@ -13,6 +13,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use consign_ledger::correction::Correction;
 use consign_ledger::passport::{
     BadPassport, BuildError, Custodian, Flag, Holding, Passport, Stay, Verified, build, read,
     story, verify,
@@ -21,7 +22,7 @@ use consign_ledger::unit::Counters;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, Reason, Verdict};
+use consign_types::event::{Action, Fix, Kind, Reason, SignedEvent, Verdict};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
@@ -349,6 +350,72 @@ fn an_event_of_the_unit_is_named_by_its_head() {
     let verified = proven(&desk, &unit);
     let ids: Vec<EventId> = verified.steps.iter().map(|step| step.event.id()).collect();
     assert_eq!(ids, [verified.state.basis, id]);
+}
+
+/// A reader sees what was corrected beside what stays, and whose consent is still awaited.
+#[test]
+fn corrections_are_told_beside_what_they_correct() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let seen = desk.say(SIGNER, &unit, OBSERVE);
+    desk.submit_verified(&seen).unwrap();
+    let (mistaken, wrong) = (seen.signed().clone(), seen.signed().id());
+    let correct = |original: &SignedEvent, offer: Option<&SignedEvent>, fix| Action::Correct {
+        original: Box::new(original.clone()),
+        offer: offer.cloned().map(Box::new),
+        fix,
+        right: None,
+    };
+    let alone = desk.time;
+    desk.put(SIGNER, &unit, correct(&mistaken, None, Fix::DidNotOccur));
+    let handover = desk.offline(SIGNER, "airline.dock1", &unit, desk.unit(&unit).basis);
+    desk.submit_verified(&handover).unwrap();
+    let (offer, acceptance) = handover.inner().unwrap();
+    let (offer, acceptance) = (offer.into_signed(), acceptance.into_signed());
+    let taken = correct(&acceptance, Some(&offer), Fix::Place);
+    let proposed = desk.time;
+    let proposal = desk.put("airline.dock1", &unit, taken);
+
+    let told = |desk: &Desk| -> Vec<String> {
+        story(&proven(desk, &unit)).into_iter().map(|line| line.text).collect()
+    };
+    let place = desk.say(SIGNER, &unit, OBSERVE).event().place.clone();
+    assert_eq!(place, None, "lines below end without a place");
+    let brought =
+        format!("airline.dock1 brought the handover of {unit} from {SIGNER} to airline.dock1");
+    let (id, accept) =
+        (acceptance.id(), format!("airline.dock1 corrected accept {}", acceptance.id()));
+    let lines = told(&desk);
+    assert_eq!(lines[1], format!("{SIGNER} saw {unit} [corrected {alone}: did not occur]"));
+    assert_eq!(lines[2], format!("{SIGNER} corrected observe {wrong} of {unit}: did not occur"));
+    assert_eq!(lines[3], brought);
+    let awaits = "; awaits the consent of forwarder";
+    assert_eq!(lines[4], format!("{accept} of {unit}: place was wrong{awaits}"));
+
+    let agreed_at = desk.time;
+    desk.put(SIGNER, &unit, Action::Consent { proposal });
+    let lines = told(&desk);
+    assert_eq!(lines[3], format!("{brought} [corrected {proposed}: place was wrong]"));
+    assert_eq!(lines[4], format!("{accept} of {unit}: place was wrong"));
+
+    let verified = proven(&desk, &unit);
+    let all = verified.corrections();
+    let agreed = Correction {
+        event: proposal,
+        by: party("airline"),
+        time: proposed,
+        original: id,
+        kind: Kind::Accept,
+        found: true,
+        fix: Fix::Place,
+        right: None,
+        awaits: Vec::new(),
+        agreed: Some(agreed_at),
+    };
+    assert_eq!(all[1], agreed);
+    let holders: Vec<_> = verified.custody.iter().map(|holding| &holding.custodian).collect();
+    let (forwarder, airline) = (party("forwarder"), party("airline"));
+    assert_eq!(holders, [&Custodian::Held(forwarder), &Custodian::Held(airline)]);
 }
 
 /// What a revoked device signed before is in the history, under its proven key, and moves nothing.

@@ -13,6 +13,8 @@ mod condition;
 mod consent;
 #[path = "rules/contain.rs"]
 mod contain;
+#[path = "rules/correct.rs"]
+mod correct;
 #[path = "rules/custody.rs"]
 mod custody;
 #[path = "rules/handover.rs"]
@@ -61,6 +63,7 @@ const TABLES: &[&[Case]] = &[
     condition::SEALS,
     settle::ENDINGS,
     consent::CONSENTS,
+    correct::CORRECTIONS,
     report::REVOCATIONS,
     report::REPORTS,
     report::TESTIMONIES,

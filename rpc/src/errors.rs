@@ -147,6 +147,10 @@ pub fn rule_help(code: &str) -> &'static str {
         "not_stopped" => "submit the event itself",
         "bad_evidence" => "see what it shows with `consign verify` and the network's trust file",
         "evidence_not_judged" => "keep the file: whoever has the trust file can check it",
+        "not_on_record" => "submit the original first, or look for it with `consign event get`",
+        "not_its_signer" => {
+            "only a party that signed an event corrects it; file an exception, or an observation of your own"
+        }
         "not_accused" => "name as the subject whom the evidence names first",
         "not_lost" => {
             "only a unit that was declared lost is found; an arrival or an observation tells where one is"

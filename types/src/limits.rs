@@ -50,6 +50,9 @@ pub const HOLDS_MAX: usize = 4;
 /// Proposals on a unit that wait for a consent at once.
 pub const PENDING_MAX: usize = 4;
 
+/// Corrections among them: those leave room for what is about custody.
+pub const CORRECTIONS_PENDING_MAX: usize = 2;
+
 /// Parties whose consent one proposal may need.
 pub const CONSENTS_MAX: usize = 2;
 

@@ -16,10 +16,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use clap::Args;
+use consign_rpc::views::Base64;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{
-    Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, Label, Reason,
-    Subject, Verdict, Window,
+    Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Fix, Kind, Label, Reason,
+    SignedEvent, Subject, Verdict, Window,
 };
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
@@ -125,6 +126,22 @@ pub struct Form {
     #[arg(long, value_name = "HEX")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
+    /// correct: what was wrong with the original
+    #[arg(long, value_name = "FIX")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+    /// correct: salted SHA-256 of what is right, which is kept outside
+    #[arg(long, value_name = "HEX")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<String>,
+    /// correct: the bytes of the event; `consign event correct` fetches them
+    #[arg(long, value_name = "BASE64")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
+    /// correct: where the original is an acceptance, the bytes of its offer
+    #[arg(long, value_name = "BASE64")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_offer: Option<String>,
     /// readings: Merkle root over the readings
     #[arg(long, value_name = "HEX")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -276,6 +293,7 @@ impl Form {
                 reason: self.reason()?,
             },
             Kind::Consent => Action::Consent { proposal: need("proposal", self.proposal.take())? },
+            Kind::Correct => self.correction()?,
             Kind::Handover | Kind::Enrol | Kind::Report | Kind::Testimony | Kind::Revoke => {
                 return Err(format!(
                     "an event of type {kind} is about a key or carries signatures and has no JSON form"
@@ -329,6 +347,20 @@ impl Form {
         need("reason", self.reason.take())
     }
 
+    fn correction(&mut self) -> Result<Action, String> {
+        let original = need("original", self.original.take())?;
+        let offer = may("originalOffer", &self.original_offer.take())?;
+        let decode = |field: &str, bytes: Base64| {
+            SignedEvent::decode(&bytes.0).map(Box::new).map_err(|e| format!("{field}: {e}"))
+        };
+        Ok(Action::Correct {
+            original: decode("original", original)?,
+            offer: offer.map(|bytes| decode("originalOffer", bytes)).transpose()?,
+            fix: need::<Fix>("fix", self.fix.take())?,
+            right: may("right", &self.right.take())?,
+        })
+    }
+
     fn shown_factors(&mut self) -> Result<Vec<(DeliveryFactor, Digest)>, String> {
         let pair = |text: String| {
             let (factor, proof) = text
@@ -373,7 +405,6 @@ fn list<T: FromStr<Err: Display> + Ord>(field: &str, texts: Vec<String>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_types::event::SignedEvent;
     use consign_types::key::SecretKey;
 
     fn signer() -> Signer {
@@ -405,6 +436,19 @@ mod tests {
             let signed = SignedEvent::sign(event, &SecretKey::from_seed([7; 32]));
             assert_eq!(SignedEvent::decode(signed.bytes()), Ok(signed));
         }
+    }
+
+    #[test]
+    fn a_correction_carries_the_event_that_it_is_about() {
+        let key = SecretKey::from_seed([7; 32]);
+        let json = r#"{"unit":"00/106141412345678908","time":"5","type":"observe"}"#;
+        let original = Box::new(SignedEvent::sign(event(json).unwrap(), &key));
+        let bytes = Base64(original.bytes().to_vec());
+        let json = format!(
+            r#"{{"unit":"00/106141412345678908","time":"6","type":"correct","fix":"place","original":"{bytes}"}}"#
+        );
+        let corrected = Action::Correct { original, offer: None, fix: Fix::Place, right: None };
+        assert_eq!(event(&json).map(|event| event.action), Ok(corrected));
     }
 
     #[test]

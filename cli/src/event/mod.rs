@@ -3,6 +3,7 @@
 //! `build` checks fields and prints JSON; `sign` makes the one event that a device says, as bytes;
 //! `submit` brings bytes to a node. The bytes are the event: what a node, a log and a verifier see.
 
+mod correct;
 pub mod form;
 mod submit;
 
@@ -32,6 +33,8 @@ pub use submit::Stage;
 pub enum Command {
     /// Check the fields of an event and print it as JSON, ready to be signed
     Build(Box<BuildArgs>),
+    /// Build the correction of an event on record, ready to be signed
+    Correct(correct::CorrectArgs),
     /// Sign an event with a device's key; writes the exact bytes
     Sign(SignArgs),
     /// Bring a signed event to a node
@@ -101,6 +104,7 @@ pub struct SignArgs {
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Build(args) => console.result(&build(*args)?),
+        Command::Correct(args) => correct::run(console, global, args).await,
         Command::Sign(args) => sign(console, global, args).await,
         Command::Submit { file, wait } => {
             let bytes = read(&file)?;

@@ -8,10 +8,11 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
-use consign_types::event::{Action, Condition, Event, SignedEvent, Verdict};
+use consign_types::event::{Action, Condition, Event, Fix, SignedEvent, Verdict};
 use consign_types::time::Millis;
 
 use super::verify::{Stay, Step, Verified};
+use crate::correction::{Correction, names};
 
 /// One event of the story.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,15 +33,24 @@ impl fmt::Display for Line {
 
 /// One line for each event, in the order of the log.
 pub fn story(verified: &Verified) -> Vec<Line> {
-    verified.steps.iter().map(line).collect()
+    let corrections = verified.corrections();
+    verified.steps.iter().map(|step| line(step, &corrections)).collect()
 }
 
-fn line(step: &Step) -> Line {
+fn line(step: &Step, corrections: &[Correction]) -> Line {
     let event = step.event.event();
     let mut text = format!("{} {}", event.signer, what(step));
     if let Some(place) = &event.place {
         text.push_str(" at ");
         text.push_str(place.as_str());
+    }
+    let names = if corrections.is_empty() { Vec::new() } else { names(&step.event) };
+    for correction in corrections {
+        if names.first() == Some(&correction.event) {
+            text.push_str(&standing(correction));
+        } else if correction.agreed.is_some() && names.contains(&correction.original) {
+            text.push_str(&format!(" [corrected {}: {}]", correction.time, wrong(correction.fix)));
+        }
     }
     Line { indent: step.depth, time: step.time, text }
 }
@@ -104,6 +114,10 @@ fn what(step: &Step) -> String {
             format!("proposed that {unit} goes to {holder}, to end the dispute: {reason}")
         }
         Action::Consent { proposal } => format!("consented to {proposal} about {unit}"),
+        Action::Correct { original, fix, .. } => {
+            let (kind, id) = (original.event().action.kind(), original.id());
+            format!("corrected {kind} {id} of {unit}: {}", wrong(*fix))
+        }
         Action::Enrol { .. } => format!("enrolled {unit}"),
         Action::Testimony { event } => {
             let (said, kind) = (event.event(), event.event().action.kind());
@@ -114,6 +128,27 @@ fn what(step: &Step) -> String {
         }
         Action::Report { .. } => format!("reported {unit}"),
         Action::Revoke { .. } => format!("revoked {unit}"),
+    }
+}
+
+/// How far a correction has come.
+fn standing(correction: &Correction) -> String {
+    let mut text = String::new();
+    if !correction.awaits.is_empty() {
+        text.push_str("; awaits the consent of ");
+        text.push_str(&list(&correction.awaits));
+    }
+    if !correction.found {
+        text.push_str("; this history does not hold that event");
+    }
+    text
+}
+
+fn wrong(fix: Fix) -> String {
+    match fix {
+        Fix::DidNotOccur => "did not occur".to_string(),
+        Fix::Other => "something else was wrong".to_string(),
+        fix => format!("{fix} was wrong"),
     }
 }
 

@@ -25,6 +25,7 @@ use super::anchor::Anchor;
 use super::custody::{self, Custodian, Holding};
 use super::replay::{Change, touch};
 use super::{Entered, Passport, Proven};
+use crate::correction::{Correction, corrections};
 use crate::map::BadMapProof;
 use crate::signer::SignerState;
 use crate::unit::{Around, Counters, Custody, UnitState, next_head};
@@ -298,6 +299,11 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
 }
 
 impl Verified {
+    /// What its signers say was wrong in events of the history.
+    pub fn corrections(&self) -> Vec<Correction> {
+        corrections(self.steps.iter().map(|step| (&step.event, step.time)))
+    }
+
     /// Who held the unit at `time`, by block time; `None` before it was registered, and where
     /// [`Custodian::Undecided`]. Of two parties that claim it, the one that held it on the ledger.
     pub fn holder(&self, time: Millis) -> Option<&PartyId> {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use consign_types::digest::EventId;
 use consign_types::event::Event;
-use consign_types::limits::{CONSENT_WINDOW_MS, PENDING_MAX};
+use consign_types::limits::{CONSENT_WINDOW_MS, CORRECTIONS_PENDING_MAX, PENDING_MAX};
 use consign_types::party::PartyId;
 use consign_types::unit::UnitId;
 
@@ -30,10 +30,12 @@ pub fn propose<V: StateView>(
     let (now, basis) = (tx.time(), state.basis);
     // What ran out or lapsed makes room, and so does what the same party proposed before in its place.
     state.pending.retain(|pending| {
-        let again = pending.by == *by && pending.what.kind() == what.kind();
-        pending.until >= now && pending.basis == basis && !again
+        let again = pending.by == *by && what.replaces(&pending.what);
+        pending.is_open(basis, now) && !again
     });
-    if state.pending.len() == PENDING_MAX {
+    let corrections = state.pending.iter().filter(|pending| !pending.what.is_about_custody());
+    let full = !what.is_about_custody() && corrections.count() == CORRECTIONS_PENDING_MAX;
+    if full || state.pending.len() == PENDING_MAX {
         // Nobody keeps an authority from ending a dispute by proposing other things.
         if !matches!(what, Proposal::Resolve { .. }) {
             return Err(Rejection::TooManyPending { unit: unit.clone() });
@@ -97,6 +99,7 @@ fn take_effect<V: StateView>(tx: &Tx<'_, V>, state: &mut UnitState, pending: &Pe
             state.renew_basis(pending.event, now);
             state.custody = Custody::Held(holder.clone());
         }
+        // A correction is on record alone; anything else has lapsed.
         _ => {}
     }
 }

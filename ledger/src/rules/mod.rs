@@ -6,6 +6,7 @@
 mod condition;
 mod consent;
 mod contain;
+mod correct;
 mod custody;
 mod device;
 mod handover;
@@ -141,6 +142,9 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         Action::Found => settle::found(tx, event, unit?),
         Action::Resolve { holder, .. } => settle::resolve(tx, event, unit?, holder),
         Action::Consent { proposal } => consent::consent(tx, event, unit?, proposal),
+        Action::Correct { original, offer, .. } => {
+            correct::correct(tx, event, unit?, original, offer.as_deref())
+        }
         Action::Report { evidence } => report::report(tx, event, evidence),
         Action::Testimony { event: testified } => report::testimony(tx, event, testified),
         Action::Revoke { suspected_since } => device::revoke(tx, event, *suspected_since),

@@ -6,12 +6,14 @@
 //!
 //! `rules` is the table of the design, `steps` makes events that mostly fit it, `run` drives both sides.
 
+mod correct;
 pub mod rules;
 pub mod run;
 pub mod steps;
 mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use consign_ledger::unit::{
     Around, Booking, Counters, Custody, Inside, Journey, Pending, Seal, Spent, UnitState, next_head,
@@ -109,6 +111,8 @@ pub struct Model {
     pub stays: Vec<Stay>,
     /// Offers that came on the log by themselves.
     pub offers: Vec<SignedEvent>,
+    /// All that can be corrected.
+    pub said: Vec<Arc<SignedEvent>>,
     /// Who voted twice at which height.
     pub faults: BTreeSet<(&'static str, Height)>,
     tick: u64,
@@ -129,6 +133,7 @@ impl Model {
             happenings: Vec::new(),
             stays: Vec::new(),
             offers: Vec::new(),
+            said: Vec::new(),
             faults: BTreeSet::new(),
             tick: 0,
         };

@@ -2,6 +2,8 @@
 //!
 //! A reading that the design leaves open is marked with "read as".
 
+use std::sync::Arc;
+
 use consign_ledger::unit::{Booking, Closed, Custody, Journey, Pending, Proposal, Seal};
 use consign_types::block::LeafIndex;
 use consign_types::digest::EventId;
@@ -30,6 +32,12 @@ impl Model {
         let mut next = self.clone();
         next.admit(event)?;
         next.perform(event, leaf)?;
+        let signed = event.signed();
+        if !signed.event().action.kind().is_nested() {
+            next.said.push(Arc::new(signed.clone()));
+        } else if signed.event().action.kind() == Kind::Handover {
+            next.said.extend(signed.event().action.inner().map(|inner| Arc::new(inner.clone())));
+        }
         *self = next;
         Ok(())
     }
@@ -97,6 +105,7 @@ impl Model {
             | Action::Destroyed { .. }
             | Action::Found => self.move_custody(event, unit, id)?,
             Action::Resolve { .. } | Action::Consent { .. } => self.agree(event, unit, id)?,
+            Action::Correct { .. } => self.correct(event, unit, id)?,
             _ => self.condition(event, unit, id)?,
         }
         if let Action::Offer { .. } = event.action {
@@ -310,7 +319,7 @@ impl Model {
     }
 
     /// Somebody asks others to agree.
-    fn propose(
+    pub fn propose(
         &mut self,
         unit: &UnitId,
         by: &PartyId,
@@ -321,8 +330,15 @@ impl Model {
         let (now, basis) = (self.now, self.units[unit].titles.last().unwrap().basis);
         let state = self.units.get_mut(unit).unwrap();
         let mut waiting = state.pending.clone();
-        waiting.retain(|other| other.until >= now && other.basis == basis);
-        waiting.retain(|other| other.by != *by || other.what.kind() != what.kind());
+        let is_correction = |what: &Proposal| matches!(what, Proposal::Correct { .. });
+        waiting.retain(|other| other.until >= now);
+        waiting.retain(|other| is_correction(&other.what) || other.basis == basis);
+        waiting.retain(|other| {
+            let alike = other.what.kind() == what.kind();
+            other.by != *by || if is_correction(&what) { other.what != what } else { !alike }
+        });
+        let corrections = waiting.iter().filter(|other| is_correction(&other.what)).count();
+        need(!is_correction(&what) || corrections < 2, "too many corrections")?;
         if waiting.len() == 4 {
             need(matches!(what, Proposal::Resolve { .. }), "too many")?;
             waiting.remove(0);

@@ -27,7 +27,7 @@ const SEALS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
-const WEIGHTS: [(Kind, usize); 35] = [
+const WEIGHTS: [(Kind, usize); 36] = [
     (Kind::Register, 14),
     (Kind::Book, 3),
     (Kind::Offer, 7),
@@ -60,6 +60,7 @@ const WEIGHTS: [(Kind, usize); 35] = [
     (Kind::Found, 3),
     (Kind::Consent, 12),
     (Kind::Resolve, 7),
+    (Kind::Correct, 5),
     (Kind::Report, 1),
     (Kind::Testimony, 3),
     (Kind::Revoke, 2),
@@ -299,6 +300,7 @@ impl Choice<'_> {
             Kind::Lost | Kind::Destroyed | Kind::Found => self.settle(),
             Kind::Resolve => self.resolve(),
             Kind::Consent => self.consent(),
+            Kind::Correct => self.correct(),
             Kind::Revoke => self.revoke(),
             Kind::Report => self.report(),
             Kind::Testimony => self.testimony(),

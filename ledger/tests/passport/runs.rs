@@ -18,7 +18,7 @@ use super::model::run::{Run, States, run};
 use super::model::steps::steps;
 use super::support::node::{Node, trust};
 
-const RUNS: u32 = 72;
+const RUNS: u32 = 84;
 
 /// The unit itself and everything around it, innermost first.
 fn line<'s>(states: &'s States, unit: &'s UnitId) -> Vec<(&'s UnitId, &'s UnitState)> {

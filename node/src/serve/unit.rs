@@ -109,14 +109,18 @@ fn effective_counters(state: &UnitState, around: &[(UnitId, UnitState)]) -> Coun
 
 /// What still waits at `now`: what ran out or rests on an earlier basis is nobody's concern any more.
 fn pending_views(state: &UnitState, now: Millis) -> Vec<PendingView> {
-    let waits = |pending: &&Pending| pending.until >= now && pending.basis == state.basis;
+    let waits = |pending: &&Pending| pending.is_open(state.basis, now);
     let view = |pending: &Pending| PendingView {
         event: pending.event.into(),
         kind: text(pending.what.kind()),
         by: pending.by.clone().into(),
         holder: match &pending.what {
             Proposal::Resolve { holder } => Some(holder.clone().into()),
-            Proposal::Return | Proposal::Close(_) => None,
+            Proposal::Return | Proposal::Close(_) | Proposal::Correct { .. } => None,
+        },
+        corrects: match &pending.what {
+            Proposal::Correct { original } => Some((*original).into()),
+            _ => None,
         },
         awaits: pending.open.iter().cloned().map(text).collect(),
         until: pending.until.into(),

@@ -72,6 +72,12 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
             "places": places.iter().map(text).collect::<Vec<_>>(),
             "classes": classes.iter().map(|class| class.prefix()).collect::<Vec<_>>(),
         }),
+        Action::Correct { original, offer, fix, right } => json!({
+            "original": inner(original),
+            "offer": offer.as_deref().map(inner),
+            "fix": text(fix),
+            "right": right.as_ref().map(text),
+        }),
         Action::Report { evidence } => json!({ "evidence": Base64(evidence.clone()) }),
         Action::Testimony { event } => json!({ "event": inner(event) }),
         Action::Revoke { suspected_since } => json!({

@@ -60,7 +60,7 @@ pub struct UnitView {
 pub struct PendingView {
     /// The event that proposes it: what a consent names.
     pub event: Text<EventId>,
-    /// Its kind: return, lost, destroyed or resolve.
+    /// Its kind: return, lost, destroyed, resolve or correct.
     #[cfg_attr(test, schemars(with = "String"))]
     pub kind: Text<Kind>,
     /// Whose proposal it is.
@@ -68,6 +68,9 @@ pub struct PendingView {
     /// Who is to hold the unit then, where a dispute would end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Text<PartyId>>,
+    /// The event that would be corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Text<EventId>>,
     /// Parties that have not consented yet.
     pub awaits: Vec<Text<PartyId>>,
     /// Until when, by block time.

@@ -91,6 +91,7 @@ pub fn unit_view(unit: UnitId, height: u64) -> UnitView {
             kind: Text(Kind::Lost),
             by: name("handler"),
             holder: None,
+            corrects: None,
             awaits: vec![name("forwarder")],
             until: TIME.into(),
         }],

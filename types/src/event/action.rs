@@ -9,7 +9,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::fields::{
-    Condition, DeliveryFactor, ExceptionCode, FactorSet, Label, Reason, Verdict, Window,
+    Condition, DeliveryFactor, ExceptionCode, FactorSet, Fix, Label, Reason, Verdict, Window,
 };
 use super::{SignedEvent, Subject};
 use crate::digest::{Digest, EventId, NetworkId};
@@ -190,6 +190,18 @@ pub enum Action {
     },
     /// A lost unit turned up at the place of the event.
     Found,
+    /// A signer of an event says that something in it was wrong; its other signers must consent. The event
+    /// stays, and so does all that it did.
+    Correct {
+        /// The event, about the same subject. One inside of a handover is meant by itself.
+        original: Box<SignedEvent>,
+        /// The offer, where the original is its acceptance: the giver signed that too.
+        offer: Option<Box<SignedEvent>>,
+        /// What was wrong.
+        fix: Fix,
+        /// Salted commitment to what is right, which is kept outside.
+        right: Option<Digest>,
+    },
     /// An authority ends a dispute; the parties to it must consent.
     Resolve {
         /// Who holds the unit from then on.
@@ -291,6 +303,7 @@ kinds! {
     Return = 26 "return",
     Enrol = 27 "enrol",
     Consent = 28 "consent",
+    Correct = 29 "correct",
     Resolve = 30 "resolve",
     Lost = 31 "lost",
     Destroyed = 32 "destroyed",
@@ -313,7 +326,7 @@ impl Kind {
 
     /// Whether it carries what others signed, and so may be longer than other events.
     pub const fn is_nested(self) -> bool {
-        matches!(self, Self::Handover | Self::Testimony | Self::Report)
+        matches!(self, Self::Handover | Self::Correct | Self::Testimony | Self::Report)
     }
 
     /// The kind with this code.
@@ -375,6 +388,7 @@ impl Action {
     pub fn inner(&self) -> impl Iterator<Item = &SignedEvent> {
         let inner = match self {
             Self::Handover { offer, acceptance } => [Some(&**offer), Some(&**acceptance)],
+            Self::Correct { original, offer, .. } => [offer.as_deref(), Some(&**original)],
             Self::Testimony { event } => [Some(&**event), None],
             _ => [None, None],
         };
@@ -416,6 +430,7 @@ impl Action {
             Self::Found => Kind::Found,
             Self::Resolve { .. } => Kind::Resolve,
             Self::Consent { .. } => Kind::Consent,
+            Self::Correct { .. } => Kind::Correct,
             Self::Report { .. } => Kind::Report,
             Self::Testimony { .. } => Kind::Testimony,
             Self::Revoke { .. } => Kind::Revoke,

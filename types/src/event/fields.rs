@@ -161,6 +161,24 @@ coded! {
         Damaged = 1 "damaged",
     }
 
+    /// What was wrong with an event.
+    Fix {
+        /// It did not happen.
+        DidNotOccur = 1 "did-not-occur",
+        /// It happened at another time.
+        Time = 2 "time",
+        /// It happened at another place.
+        Place = 3 "place",
+        /// Another number of pieces.
+        Count = 4 "count",
+        /// Other seals.
+        Seals = 5 "seals",
+        /// The unit was in another condition.
+        Condition = 6 "condition",
+        /// Anything else that it says.
+        Other = 15 "other",
+    }
+
     /// What proves a delivery to somebody who has no key.
     DeliveryFactor {
         /// A signature on glass.

@@ -14,7 +14,7 @@ pub use action::possession_message;
 pub use action::{Action, Kind, KindSet};
 pub use envelope::{NotVerified, SignedEvent, Verified, header_start};
 pub use fields::{
-    Condition, DeliveryFactor, ExceptionCode, FactorSet, Label, Reason, Verdict, Window,
+    Condition, DeliveryFactor, ExceptionCode, FactorSet, Fix, Label, Reason, Verdict, Window,
 };
 
 use alloc::string::String;

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, KindSet, Label,
+    Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Fix, Kind, KindSet, Label,
     Reason, SignedEvent, Verdict, Window,
 };
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
@@ -167,6 +167,9 @@ fn field_count(action: &Action) -> usize {
         | Action::Report { .. }
         | Action::Testimony { .. } => 1,
         Action::Revoke { suspected_since } => usize::from(suspected_since.is_some()),
+        Action::Correct { offer, right, .. } => {
+            2 + usize::from(offer.is_some()) + usize::from(right.is_some())
+        }
         Action::Depart { conveyance } => usize::from(conveyance.is_some()),
         Action::Observe { note } => usize::from(note.is_some()),
         Action::Refuse { .. }
@@ -271,6 +274,22 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
         | Action::Resolve { holder, reason } => {
             to.u8(key::PARTY).sure().str(holder.as_str()).sure();
             write_reason(*reason, to);
+        }
+        Action::Correct { original, offer, fix, right } => {
+            if let Some(right) = right {
+                to.u8(key::DIGEST).sure().bytes(&right.0).sure();
+            }
+            to.u8(key::FINDING).sure();
+            fix.write(to);
+            // An acceptance stands behind its offer, as in a handover.
+            let (first, second) = match offer {
+                Some(offer) => (offer, Some(original)),
+                None => (original, None),
+            };
+            to.u8(key::OFFER).sure().bytes(first.bytes()).sure();
+            if let Some(second) = second {
+                to.u8(key::ACCEPTANCE).sure().bytes(second.bytes()).sure();
+            }
         }
         Action::Report { evidence } => {
             to.u8(key::OFFER).sure().bytes(evidence).sure();
@@ -401,6 +420,7 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
                 Ok(factors)
             })?,
         },
+        Kind::Correct => read_correction(f, depth)?,
         Kind::Report => Action::Report {
             evidence: f.need(key::OFFER, |r| {
                 let bytes = r.bytes()?;
@@ -411,7 +431,7 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
             })?,
         },
         Kind::Testimony => {
-            Action::Testimony { event: f.need(key::OFFER, |r| read_testified(r, depth))? }
+            Action::Testimony { event: f.need(key::OFFER, |r| read_flat(r, depth))? }
         }
         Kind::Revoke => {
             Action::Revoke { suspected_since: f.may(key::UNTIL, Reader::u64)?.map(Millis) }
@@ -483,14 +503,35 @@ fn read_inner(
     Ok(inner)
 }
 
-/// What a testimony holds: of any kind that holds nothing itself.
-fn read_testified(from: &mut Reader<'_>, depth: u8) -> Result<Box<SignedEvent>, DecodeError> {
+/// What a testimony holds, or a correction: of any kind that holds nothing itself.
+fn read_flat(from: &mut Reader<'_>, depth: u8) -> Result<Box<SignedEvent>, DecodeError> {
     let inner = read_any_inner(from, depth)?;
     let kind = inner.event().action.kind();
     if kind.is_nested() {
-        return Err(from.error(alloc::format!("an event of kind {kind} is no testimony")));
+        return Err(from.error(alloc::format!("an event of kind {kind} inside of another")));
     }
     Ok(inner)
+}
+
+fn read_correction(f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, DecodeError> {
+    let right = f.may(key::DIGEST, Reader::digest)?;
+    let fix = f.need(key::FINDING, Fix::read)?;
+    let first = f.need(key::OFFER, |r| read_flat(r, depth))?;
+    let second = f.may(key::ACCEPTANCE, |r| read_inner(r, Kind::Accept, depth))?;
+    let (original, offer) = match second {
+        Some(acceptance) => (acceptance, Some(first)),
+        None => (first, None),
+    };
+    let of = match &original.event().action {
+        Action::Accept { offer, .. } => Some(*offer),
+        _ => None,
+    };
+    let is_offer = |offer: &SignedEvent| offer.event().action.kind() == Kind::Offer;
+    // Without the offer nobody knows whose consent the correction of its acceptance needs.
+    if of != offer.as_ref().map(|offer| offer.id()) || !offer.as_deref().is_none_or(is_offer) {
+        return Err(f.from.error("an acceptance without the offer that it names"));
+    }
+    Ok(Action::Correct { original, offer, fix, right })
 }
 
 fn read_any_inner(from: &mut Reader<'_>, depth: u8) -> Result<Box<SignedEvent>, DecodeError> {

@@ -1,11 +1,14 @@
 //! Events that end histories and disputes, and what others say to them.
 
+use std::sync::Arc;
+
 use consign_ledger::unit::{Closed, Custody};
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{Action, Kind, Verified};
+use consign_types::event::{Action, Fix, Kind, SignedEvent, Verified};
 use consign_types::unit::UnitId;
 
 use super::Choice;
+use crate::model::Model;
 use crate::support::{place, sign};
 
 impl Choice<'_> {
@@ -57,6 +60,41 @@ impl Choice<'_> {
         };
         let by = if self.roll(4, 12) == 0 { to.clone() } else { self.authority() };
         self.by(&by, &unit, Action::Resolve { holder: to, reason: self.reason() })
+    }
+
+    /// Of something on record, by one who signed it; some of what was never said, by anybody.
+    pub(super) fn correct(&self) -> Option<Verified> {
+        let unit = self.fitting(|_| true)?;
+        let about = |said: &&Arc<SignedEvent>| said.event().subject.unit() == Some(&unit);
+        let said: Vec<_> = self.model.said.iter().filter(about).cloned().collect();
+        let two_sided = |said: &&Arc<SignedEvent>| {
+            matches!(said.event().action.kind(), Kind::Offer | Kind::Accept)
+        };
+        let shared: Vec<_> = said.iter().filter(two_sided).cloned().collect();
+        let from = if self.roll(3, 3) > 0 && !shared.is_empty() { &shared } else { &said };
+        let mut original = (*self.one(4, from)?).clone();
+        let offer = match &original.event().action {
+            Action::Accept { offer, .. } => {
+                let named = |said: &&Arc<SignedEvent>| said.id() == *offer;
+                Some(Box::new((**self.model.said.iter().find(named)?).clone()))
+            }
+            _ => None,
+        };
+        if self.roll(5, 12) == 0 {
+            let mut never = original.event().clone();
+            never.sequence += self.roll(6, 40) as u64;
+            original = sign(never).into_signed();
+        }
+        let parties = Model::parties_to(&original, offer.as_deref());
+        let by = if self.roll(7, 12) == 0 {
+            self.any_party(8)
+        } else {
+            parties[self.roll(9, 2)].clone()
+        };
+        let fix = Fix::ALL[self.roll(10, Fix::ALL.len())];
+        let unit = if self.roll(11, 20) == 0 { self.fitting(|_| true)? } else { unit };
+        let action = Action::Correct { original: Box::new(original), offer, fix, right: None };
+        self.by(&by, &unit, action)
     }
 
     /// By one that is asked, mostly.

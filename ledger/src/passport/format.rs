@@ -1,9 +1,6 @@
 //! The encoding of a passport: deterministic CBOR, in which what events have in common stands once.
 //!
-//! An event is written as pieces, literal bytes or the number of a *word*; its bytes are the pieces one
-//! after another. Words are not stated: they follow from the network, the unit and the signers' entries.
-//! Which pieces an event has is fixed (leftmost word first, lowest number first), so that a file still has
-//! one encoding.
+//! An event, and the entry of a unit, is written as pieces: literal bytes, or the number of a *word*.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -12,7 +9,7 @@ use consign_types::block::{BlockRecord, LeafIndex, TreeSize};
 use consign_types::certificate::Certificate;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, NetworkId, TreeRoot};
-use consign_types::event::{Subject, header_start};
+use consign_types::event::Subject;
 use consign_types::limits::{
     DEPTH_MAX, EVENT_BYTES_MAX_NESTED, PASSPORT_BYTES_MAX, PASSPORT_EVENTS_MAX, PASSPORT_SETS_MAX,
     PASSPORT_SIGNERS_MAX,
@@ -22,6 +19,7 @@ use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
+use super::words::{Piece, Words};
 use super::{Entered, Passport, Proven, SetLink};
 use crate::map::MapProof;
 use crate::signer::SignerState;
@@ -34,6 +32,16 @@ pub(crate) const PATH_MAX: usize = 63;
 const SIBLINGS_MAX: usize = 256;
 /// Entries: the unit, what is around it, and signers.
 const ENTRIES_MAX: usize = 1 + DEPTH_MAX + PASSPORT_SIGNERS_MAX;
+/// Pieces of a unit's entry: it names less than 40 events, and the unit itself a few times.
+const ENTRY_PIECES_MAX: usize = 128;
+/// Pieces of an event: a hundred numbers of units can each hold the text of another several times.
+const EVENT_PIECES_MAX: usize = 4096;
+/// Bytes of an entry's value.
+const ENTRY_BYTES_MAX: usize = if UnitState::BYTES_MAX > SignerState::BYTES_MAX {
+    UnitState::BYTES_MAX
+} else {
+    SignerState::BYTES_MAX
+};
 
 impl Canonical for Passport {
     const WHAT: &'static str = "passport";
@@ -44,14 +52,26 @@ impl Canonical for Passport {
         to.str(self.unit.as_str()).sure().str(&self.checkpoint).sure();
         self.record.write(to);
         write_hashes(&self.path, to);
+        let mut words = Words::of(&self.network, &self.unit);
+        words.add_signers(self.entries.iter().map(|entry| (&entry.key, entry.value.as_slice())));
+        // What stands before the events names them all; an event names those before it.
+        let mut all = words.clone();
+        self.entered.iter().for_each(|entered| all.add_event(&entered.event));
         to.array(self.entries.len() as u64).sure();
         for entry in &self.entries {
-            write_entry(entry, to);
+            to.array(3).sure().str(&entry.key.to_string()).sure();
+            match entry.key {
+                Subject::Unit(_) => all.write(&entry.value, to),
+                Subject::Signer(_) => {
+                    to.bytes(&entry.value).sure();
+                }
+            }
+            write_hashes(entry.proof.siblings(), to);
         }
-        let words = Words::of(&self.network, &self.unit, &self.entries);
         to.array(self.entered.len() as u64).sure();
         for entered in &self.entered {
             entered.write(&words, to);
+            words.add_event(&entered.event);
         }
         to.array(self.sets.len() as u64).sure();
         for link in &self.sets {
@@ -71,11 +91,20 @@ impl Canonical for Passport {
         }
         let record = BlockRecord::read(from)?;
         let path = read_hashes(PATH_MAX, from)?;
-        let entries = from.list(ENTRIES_MAX, read_entry)?;
-        let words = Words::of(&network, &unit, &entries);
+        let entries = from.list(ENTRIES_MAX, Draft::read)?;
+        let mut words = Words::of(&network, &unit);
+        words.add_signers(entries.iter().filter_map(|entry| match entry.pieces.as_slice() {
+            [Piece::Bytes(value)] => Some((&entry.key, *value)),
+            _ => None,
+        }));
         let mut left = PASSPORT_BYTES_MAX;
-        let entered =
-            from.list(PASSPORT_EVENTS_MAX, |from| Entered::read(&words, &mut left, from))?;
+        let entered = from.list(PASSPORT_EVENTS_MAX, |from| {
+            let entered = Entered::read(&words, &mut left, from)?;
+            words.add_event(&entered.event);
+            Ok(entered)
+        })?;
+        let finish = |draft: Draft<'_>| draft.finish(&words, from);
+        let entries = entries.into_iter().map(finish).collect::<Result<Vec<_>, _>>()?;
         let sets = from.list(PASSPORT_SETS_MAX, read_link)?;
         let checkpoint = checkpoint.to_string();
         Ok(Self { network, unit, checkpoint, record, path, entries, entered, sets })
@@ -90,11 +119,39 @@ pub(crate) fn write_entry(entry: &Proven, to: &mut Writer<'_>) {
 pub(crate) fn read_entry(from: &mut Reader<'_>) -> Result<Proven, DecodeError> {
     from.array_of(3)?;
     let (key, value) = (from.parse()?, from.bytes()?);
-    if value.len() > UnitState::BYTES_MAX.max(SignerState::BYTES_MAX) {
+    if value.len() > ENTRY_BYTES_MAX {
         return Err(from.error("an entry that is too long"));
     }
     let proof = MapProof::of_present(read_hashes(SIBLINGS_MAX, from)?);
     Ok(Proven { key, value: value.to_vec(), proof })
+}
+
+/// An entry whose value may name events that stand further on.
+struct Draft<'a> {
+    key: Subject,
+    pieces: Vec<Piece<'a>>,
+    proof: MapProof,
+}
+
+impl<'a> Draft<'a> {
+    fn read(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        from.array_of(3)?;
+        let key = from.parse()?;
+        let pieces = match key {
+            Subject::Unit(_) => Piece::read_all(ENTRY_PIECES_MAX, from)?,
+            // Words follow from those.
+            Subject::Signer(_) => Vec::from([Piece::Bytes(from.bytes()?)]),
+        };
+        let proof = MapProof::of_present(read_hashes(SIBLINGS_MAX, from)?);
+        Ok(Self { key, pieces, proof })
+    }
+
+    fn finish(self, words: &Words, at: &Reader<'_>) -> Result<Proven, DecodeError> {
+        let value = words
+            .join(&self.pieces, ENTRY_BYTES_MAX)
+            .ok_or_else(|| at.error("an entry that is too long, or names no word"))?;
+        Ok(Proven { key: self.key, value, proof: self.proof })
+    }
 }
 
 pub(crate) fn write_link(link: &SetLink, to: &mut Writer<'_>) {
@@ -138,7 +195,14 @@ impl Entered {
     fn read(words: &Words, left: &mut usize, from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array_of(6)?;
         Ok(Self {
-            event: words.read(left, from)?,
+            event: {
+                let pieces = Piece::read_all(EVENT_PIECES_MAX, from)?;
+                let event = words.join(&pieces, EVENT_BYTES_MAX_NESTED.min(*left));
+                let event =
+                    event.ok_or_else(|| from.error("events that are too long, or name no word"))?;
+                *left -= event.len();
+                event
+            },
             leaf: LeafIndex(from.u64()?),
             time: Millis(from.u64()?),
             around: from.list(DEPTH_MAX, |from| {
@@ -170,91 +234,4 @@ pub(crate) fn read_hashes(max: usize, from: &mut Reader<'_>) -> Result<Vec<Diges
         return Err(from.error("hashes that are too many, or one that is not whole"));
     }
     Ok(hashes.iter().map(|hash| Digest(*hash)).collect())
-}
-
-/// What events of one file have in common: the network, the unit, and how each signer's header begins.
-struct Words {
-    words: Vec<Vec<u8>>,
-    /// What all headers begin with; nothing where there is no signer.
-    common: Vec<u8>,
-}
-
-/// Words before those of the signers.
-const FIXED: usize = 2;
-
-impl Words {
-    fn of(network: &NetworkId, unit: &UnitId, entries: &[Proven]) -> Self {
-        let mut words = Vec::from([network.as_bytes().to_vec(), unit.as_str().as_bytes().to_vec()]);
-        let mut common = Vec::new();
-        for entry in entries {
-            // An entry that does not decode makes no word; the verifier refuses it by its name.
-            if let Subject::Signer(signer) = &entry.key
-                && let Ok(state) = SignerState::from_bytes(&entry.value)
-            {
-                let word = header_start(signer, state.key.key_id());
-                common = word.get(..8).unwrap_or_default().to_vec();
-                words.push(word);
-            }
-        }
-        Self { words, common }
-    }
-
-    /// The word that `bytes` begin with, of the lowest number.
-    fn begins(&self, bytes: &[u8]) -> Option<(usize, &[u8])> {
-        let header = !self.common.is_empty() && bytes.starts_with(&self.common);
-        let count = if header { self.words.len() } else { FIXED };
-        let mut words = self.words.iter().take(count).enumerate();
-        let (number, word) = words.find(|(_, word)| bytes.starts_with(word))?;
-        Some((number, word))
-    }
-
-    fn write(&self, event: &[u8], to: &mut Writer<'_>) {
-        enum Piece<'a> {
-            Word(usize),
-            Bytes(&'a [u8]),
-        }
-        let (mut pieces, mut literal, mut at) = (Vec::new(), 0, 0);
-        let flush = |pieces: &mut Vec<_>, from, to| match event.get(from..to) {
-            Some(bytes) if !bytes.is_empty() => pieces.push(Piece::Bytes(bytes)),
-            _ => {}
-        };
-        while let Some(rest) = event.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some((number, word)) = self.begins(rest) {
-                flush(&mut pieces, literal, at);
-                pieces.push(Piece::Word(number));
-                at += word.len();
-                literal = at;
-            } else {
-                at += 1;
-            }
-        }
-        flush(&mut pieces, literal, at);
-        to.array(pieces.len() as u64).sure();
-        for piece in pieces {
-            match piece {
-                Piece::Word(number) => to.u64(number as u64).sure(),
-                Piece::Bytes(bytes) => to.bytes(bytes).sure(),
-            };
-        }
-    }
-
-    /// Reads an event; `left` are the bytes that all events of the file may still have.
-    fn read(&self, left: &mut usize, from: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
-        let mut event = Vec::new();
-        for _ in 0..from.array()? {
-            let piece = match from.maybe_u64()? {
-                None => from.bytes()?,
-                Some(number) => {
-                    let word = usize::try_from(number).ok().and_then(|at| self.words.get(at));
-                    word.ok_or_else(|| from.error("the number of no word"))?
-                }
-            };
-            if event.len() + piece.len() > EVENT_BYTES_MAX_NESTED.min(*left) {
-                return Err(from.error("events that are too long"));
-            }
-            event.extend_from_slice(piece);
-        }
-        *left -= event.len();
-        Ok(event)
-    }
 }

@@ -9,7 +9,7 @@
 //! Nothing is taken from the file that does not hang on the cosigned root, and nothing stands in it that
 //! is not needed: two files that say the same are the same bytes, but for how many cosigned.
 //!
-//! `format` is the encoding, `verify` the checks, `anchor` what they begin at, `replay` what an event does
+//! `format` is the encoding, `words` what it says once, `verify` the checks, `anchor` what they begin at, `replay` what an event does
 //! to the units around one another, `custody` who held the unit from when, `story` the same for people,
 //! `build` how a node makes the file.
 
@@ -24,6 +24,7 @@ mod lines;
 mod replay;
 mod story;
 mod verify;
+mod words;
 
 use alloc::string::String;
 use alloc::vec::Vec;

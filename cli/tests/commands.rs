@@ -46,6 +46,28 @@ fn help_says_what_each_command_is_for() {
     insta::assert_snapshot!("help_replay_c2k", help(&["replay", "c2k", "--help"]));
 }
 
+/// The example of the specification, as it is shown to people and to programs.
+#[test]
+fn a_passport_is_shown_without_being_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = include_str!("../../docs/spec/passport.md");
+    let hex = page.split("```hex passport").nth(1).unwrap().split("```").next().unwrap();
+    let digits: String = hex.split_whitespace().collect();
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+    fs::write(dir.path().join("parcel.passport"), &bytes).unwrap();
+    let shown = consign(dir.path(), &["passport", "show", "parcel.passport"]);
+    assert_eq!((shown.exit, shown.err.as_str()), (0, ""));
+    insta::assert_snapshot!("passport_show", shown.out);
+    let shown = consign(dir.path(), &["--output", "json", "passport", "show", "parcel.passport"]);
+    insta::assert_snapshot!("passport_show_json", shown.out);
+
+    fs::write(dir.path().join("parcel.passport"), &bytes[1..]).unwrap();
+    let refused = consign(dir.path(), &["passport", "show", "parcel.passport"]);
+    assert_eq!(refused.exit, 3);
+    assert!(refused.err.contains("is no passport"), "{}", refused.err);
+}
+
 #[test]
 fn completions_are_made_for_every_shell() {
     let dir = tempfile::tempdir().unwrap();

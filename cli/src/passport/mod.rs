@@ -1,4 +1,6 @@
-//! `consign passport`: fetches the whole history of a unit, to be verified without the node.
+//! `consign passport`: fetches the whole history of a unit, to be verified without the node; shows such a file.
+
+mod show;
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,14 +27,30 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Show what a passport file says, unchecked; the JSON view with --output json
+    Show {
+        /// The passport
+        file: PathBuf,
+    },
 }
 
 /// Carries out `consign passport`.
 ///
 /// # Errors
-/// When no node answers, or has no such unit.
+/// When no node answers, or has no such unit; when a file is no passport.
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
-    let Command::Get { unit, out } = command;
+    match command {
+        Command::Get { unit, out } => get(console, global, unit, out).await,
+        Command::Show { file } => show::run(console, &file),
+    }
+}
+
+async fn get(
+    console: &Console,
+    global: &Global,
+    unit: UnitId,
+    out: Option<PathBuf>,
+) -> Result<(), Failure> {
     let since = global.trust.as_deref().map(read_trust).transpose()?.map(|trust| trust.height.0);
     let node = Node::first(global).await?;
     let params = GetPassport { unit_id: unit.into(), since_height: since };

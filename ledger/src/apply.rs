@@ -169,20 +169,20 @@ pub fn apply<V: StateView>(
     Ok(executor.finish())
 }
 
-/// The present key of a signer, if `key_id` is its id.
+/// The key of a signer that has this id: the present one, or one before.
 pub fn signer_key(view: &impl StateView, signer: &SignerId, key_id: &[u8; 8]) -> Option<PublicKey> {
     let state: SignerState = read(view, &EntryKey::Signer(signer.clone()))?;
-    (state.key.key_id() == *key_id).then_some(state.key)
+    state.key_with(key_id)
 }
 
 /// Keys by signer and key id.
 pub type Keys = BTreeMap<(SignerId, [u8; 8]), PublicKey>;
 
-/// Keys that these events enrol: a block may hold an enrolment and what the new device signed.
+/// Keys that these events enrol, or rotate to: a block may hold that, and what was signed under the new key.
 pub fn enrolments<'a>(events: impl IntoIterator<Item = &'a SignedEvent>) -> Keys {
     let mut keys = Keys::new();
     for event in events {
-        if let (Subject::Signer(device), Action::Enrol { key, .. }) =
+        if let (Subject::Signer(device), Action::Enrol { key, .. } | Action::Rotate { key, .. }) =
             (&event.event().subject, &event.event().action)
         {
             keys.insert((device.clone(), key.key_id()), *key);

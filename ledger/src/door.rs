@@ -67,9 +67,8 @@ impl Door {
         signer: &SignerId,
         key_id: &[u8; 8],
     ) -> Option<PublicKey> {
-        let pooled = self.layer.signers.get(signer).map(|state| state.key);
-        match pooled {
-            Some(key) => (key.key_id() == *key_id).then_some(key),
+        match self.layer.signers.get(signer) {
+            Some(state) => state.key_with(key_id),
             None => signer_key(view, signer, key_id),
         }
     }

@@ -171,6 +171,14 @@ rejections! {
     NotAccused { subject: SignerId, accused: SignerId, } = "not_accused", "the evidence names {accused} first, not {subject}";
     /// Reported before.
     EvidenceKnown { evidence: Digest, } = "evidence_known", "all that evidence {evidence} shows was reported before";
+    /// A signer changes its own key alone.
+    NotOwnKey { signer: SignerId, subject: SignerId, } = "not_own_key", "{signer} rotates its own key, and not that of {subject}";
+    /// A key that the signer has or had.
+    KeyKnown { signer: SignerId, } = "key_known", "that is a key of {signer} already, or was one";
+    /// A first number that is used, or given to the key before.
+    FirstNumberTaken { signer: SignerId, first: u64, high: u64, } = "first_number_taken", "the first number of the new key must be above {high}, the highest that {signer} used; {first} is not";
+    /// Too many keys of one signer.
+    TooManyKeys { signer: SignerId, } = "too_many_keys", "{signer} had 16 keys before this one: revoke it, and enrol the device under another name";
     /// A correction of what its signer never brought to the log.
     NotOnRecord { event: EventId, } = "not_on_record", "event {event} is not on record: its number was never used";
     /// A correction by somebody who did not sign the original.

@@ -6,7 +6,7 @@ use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writ
 use consign_types::digest::Digest;
 use consign_types::event::{Kind, KindSet};
 use consign_types::key::PublicKey;
-use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX};
+use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX, PAST_KEYS_MAX};
 use consign_types::place::Place;
 use consign_types::time::Millis;
 use consign_types::unit::UnitClass;
@@ -16,6 +16,8 @@ use consign_types::unit::UnitClass;
 pub struct SignerState {
     /// Its key.
     pub key: PublicKey,
+    /// The keys before, in their order.
+    pub past: Vec<PastKey>,
     /// Kinds of event that it may sign.
     pub kinds: KindSet,
     /// Places it may sign for; empty for any.
@@ -26,6 +28,15 @@ pub struct SignerState {
     pub sequence: Sequence,
     /// Whether it may sign at all.
     pub status: Status,
+}
+
+/// A key that another took the place of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PastKey {
+    /// The key.
+    pub key: PublicKey,
+    /// Its numbers are below this, and not below that of the key before.
+    pub below: u64,
 }
 
 /// Whether a signer may sign. Nothing leads back.
@@ -108,10 +119,32 @@ impl Sequence {
 }
 
 impl SignerState {
+    /// The key under which the event of this number is signed.
+    pub fn key_of(&self, number: u64) -> PublicKey {
+        let past = self.past.iter().find(|past| number < past.below);
+        past.map_or(self.key, |past| past.key)
+    }
+
+    /// Whether the event of this number may be under the key with this id.
+    pub fn signs(&self, number: u64, key_id: [u8; 8]) -> bool {
+        self.key_of(number).key_id() == key_id
+    }
+
+    /// Every key it ever had, the present one last.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.past.iter().map(|past| past.key).chain([self.key])
+    }
+
+    /// Its key with this id. Whether it is the one for a number says [`Self::signs`].
+    pub fn key_with(&self, key_id: &[u8; 8]) -> Option<PublicKey> {
+        self.keys().find(|key| key.key_id() == *key_id)
+    }
+
     /// A member's own key: it enrols and revokes, files testimony and reports, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {
             key,
+            past: Vec::new(),
             kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
             places: Vec::new(),
             classes: Vec::new(),
@@ -123,10 +156,10 @@ impl SignerState {
 
 impl Canonical for SignerState {
     const WHAT: &'static str = "signer entry";
-    const BYTES_MAX: usize = 2048;
+    const BYTES_MAX: usize = 4096;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(8).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
+        to.array(9).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
         to.array(self.places.len() as u64).sure();
         for place in &self.places {
             to.str(place.as_str()).sure();
@@ -152,10 +185,14 @@ impl Canonical for SignerState {
                 to.array(3).sure().u8(1).sure().u64(at.0).sure().u64(since.0).sure()
             }
         };
+        to.array(self.past.len() as u64).sure();
+        for past in &self.past {
+            to.array(2).sure().bytes(past.key.as_bytes()).sure().u64(past.below).sure();
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(8)?;
+        from.array_of(9)?;
         Ok(Self {
             // Enrolment checked it; entries are this ledger's own.
             key: PublicKey::from_own_bytes(from.bytes_of()?),
@@ -174,6 +211,10 @@ impl Canonical for SignerState {
                 missing: from.list(MISSING_SEQUENCES_MAX, Reader::u64)?,
             },
             status: read_status(from)?,
+            past: from.list(PAST_KEYS_MAX, |from| {
+                from.array_of(2)?;
+                Ok(PastKey { key: PublicKey::from_own_bytes(from.bytes_of()?), below: from.u64()? })
+            })?,
         })
     }
 }

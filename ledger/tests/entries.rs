@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use consign_ledger::entry::{EntryKey, FaultState, LogState, MemberState};
-use consign_ledger::signer::{Sequence, SignerState, Status};
+use consign_ledger::signer::{PastKey, Sequence, SignerState, Status};
 use consign_ledger::unit::{
     Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Pending, Proposal,
     Seal, Spent, UnitState, next_head,
@@ -174,14 +174,17 @@ fn signer_state() -> impl Strategy<Value = SignerState> {
             .prop_map(|(at, suspected_since)| Status::Revoked { at, suspected_since }),
     ];
     let lists = (vec(select(Kind::ALL), 0..9), places, classes);
-    (any::<[u8; 32]>(), lists, sequence(), status).prop_map(
-        |(seed, (kinds, places, classes), sequence, status)| SignerState {
+    let key = any::<[u8; 32]>().prop_map(|seed| SecretKey::from_seed(seed).public());
+    let past = vec((key, any::<u64>()).prop_map(|(key, below)| PastKey { key, below }), 0..=16);
+    (any::<[u8; 32]>(), lists, sequence(), status, past).prop_map(
+        |(seed, (kinds, places, classes), sequence, status, past)| SignerState {
             key: SecretKey::from_seed(seed).public(),
             kinds: KindSet::of(&kinds),
             places: places.into_iter().collect(),
             classes: classes.into_iter().collect(),
             sequence,
             status,
+            past,
         },
     )
 }

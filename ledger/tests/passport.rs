@@ -22,14 +22,15 @@ use consign_ledger::unit::Counters;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, Fix, Kind, Reason, SignedEvent, Verdict};
+use consign_types::event::{Action, Fix, Kind, NotVerified, Reason, SignedEvent, Subject, Verdict};
+use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
 use support::faults::{revoke, testimony};
 use support::node::{Node, trust};
 use support::scene::{EXCEPTION, EXCURSION, HOLD, OBSERVE, accept, into, out_of, seals};
-use support::{Desk, party, unit};
+use support::{Desk, key_after, party, rotate, sign_with, unit};
 
 const SIGNER: &str = "forwarder.dock1";
 
@@ -350,6 +351,30 @@ fn an_event_of_the_unit_is_named_by_its_head() {
     let verified = proven(&desk, &unit);
     let ids: Vec<EventId> = verified.steps.iter().map(|step| step.event.id()).collect();
     assert_eq!(ids, [verified.state.basis, id]);
+}
+
+/// What was signed under the key before verifies still, and each number under its own key alone.
+#[test]
+fn a_passport_verifies_across_a_rotation() {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let dock: SignerId = SIGNER.parse().unwrap();
+    let first = desk.signer(&dock).unwrap().sequence.high() + 2;
+    let action = rotate(desk.network, &dock, 1, first);
+    desk.submit(desk.event(SIGNER, Subject::Signer(dock.clone()), action)).unwrap();
+    let said = desk.draft(SIGNER, &unit, OBSERVE);
+    desk.submit_verified(&sign_with(said, &key_after(&dock, 1))).unwrap();
+    let verified = proven(&desk, &unit);
+    let keys: Vec<_> = verified.steps.iter().map(|step| step.event.key_id()).collect();
+    let expected = [0, 1].map(|n| key_after(&dock, n).public().key_id());
+    assert_eq!(keys, expected);
+
+    // The same content under the key that the number does not belong to.
+    let mut forged = Node::of(&desk).passport(&unit);
+    let content = SignedEvent::decode(&forged.entered[1].event).unwrap().event().clone();
+    forged.entered[1].event = sign_with(content, &key_after(&dock, 0)).signed().bytes().to_vec();
+    let why = NotVerified::UnknownKey(dock);
+    assert_eq!(verify(&forged, &trust()), Err(BadPassport::EventSignature { at: 1, why }));
 }
 
 /// A reader sees what was corrected beside what stays, and whose consent is still awaited.

@@ -23,6 +23,8 @@ mod handover;
 mod journey;
 #[path = "rules/report.rs"]
 mod report;
+#[path = "rules/rotate.rs"]
+mod rotate;
 #[path = "rules/settle.rs"]
 mod settle;
 
@@ -65,6 +67,7 @@ const TABLES: &[&[Case]] = &[
     consent::CONSENTS,
     correct::CORRECTIONS,
     report::REVOCATIONS,
+    rotate::ROTATIONS,
     report::REPORTS,
     report::TESTIMONIES,
 ];

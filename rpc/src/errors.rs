@@ -151,6 +151,10 @@ pub fn rule_help(code: &str) -> &'static str {
         "not_its_signer" => {
             "only a party that signed an event corrects it; file an exception, or an observation of your own"
         }
+        "not_own_key" => "sign the rotation with the device's own present key",
+        "key_known" => "make a new key",
+        "first_number_taken" => "begin the new key above the highest number that was used",
+        "too_many_keys" => "revoke the device, and enrol it under another name",
         "not_accused" => "name as the subject whom the evidence names first",
         "not_lost" => {
             "only a unit that was declared lost is found; an arrival or an observation tells where one is"

@@ -47,6 +47,9 @@ pub const MISSING_SEQUENCES_MAX: usize = 32;
 /// Holds that may stand on a unit at once.
 pub const HOLDS_MAX: usize = 4;
 
+/// Keys that a signer had before the present one: what it signed under them verifies still.
+pub const PAST_KEYS_MAX: usize = 16;
+
 /// Proposals on a unit that wait for a consent at once.
 pub const PENDING_MAX: usize = 4;
 

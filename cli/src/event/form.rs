@@ -294,7 +294,12 @@ impl Form {
             },
             Kind::Consent => Action::Consent { proposal: need("proposal", self.proposal.take())? },
             Kind::Correct => self.correction()?,
-            Kind::Handover | Kind::Enrol | Kind::Report | Kind::Testimony | Kind::Revoke => {
+            Kind::Handover
+            | Kind::Enrol
+            | Kind::Report
+            | Kind::Testimony
+            | Kind::Revoke
+            | Kind::Rotate => {
                 return Err(format!(
                     "an event of type {kind} is about a key or carries signatures and has no JSON form"
                 ));

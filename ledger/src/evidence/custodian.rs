@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
 use consign_types::event::{Action, SignedEvent, Subject};
-use consign_types::key::PublicKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
@@ -176,7 +175,7 @@ fn check_acceptance(
 
 /// Keys that are proven under the passport's record.
 struct Keys {
-    known: BTreeMap<SignerId, PublicKey>,
+    known: BTreeMap<SignerId, SignerState>,
     /// The signers that the passport does not have itself, by their place in the file.
     beside: Vec<SignerId>,
 }
@@ -188,7 +187,7 @@ impl Keys {
             if let Subject::Signer(signer) = &entry.key {
                 let state = SignerState::from_bytes(&entry.value)
                     .map_err(|why| Part::Passport.bad(Why::Malformed(why)))?;
-                keys.known.insert(signer.clone(), state.key);
+                keys.known.insert(signer.clone(), state);
             }
         }
         for (at, entry) in double.signers.iter().enumerate() {
@@ -213,7 +212,7 @@ impl Keys {
             .map_err(|why| part.bad(Why::MapProof(why)))?;
         let state =
             SignerState::from_bytes(&entry.value).map_err(|why| part.bad(Why::Malformed(why)))?;
-        self.known.insert(signer.clone(), state.key);
+        self.known.insert(signer.clone(), state);
         self.beside.push(signer.clone());
         Ok(())
     }
@@ -225,8 +224,10 @@ impl Keys {
             return Err(part.bad(Why::Network));
         }
         let signer = &event.event().signer;
-        let key = self.known.get(signer).ok_or_else(|| part.bad(Why::NoKey(signer.clone())))?;
-        event.check_with(key).map_err(|_| part.bad(Why::Signature))?;
+        let state = self.known.get(signer).ok_or_else(|| part.bad(Why::NoKey(signer.clone())))?;
+        event
+            .check_with(&state.key_of(event.event().sequence))
+            .map_err(|_| part.bad(Why::Signature))?;
         Ok(event)
     }
 

@@ -8,7 +8,6 @@ use consign_types::certificate::{Domain, Statement};
 use consign_types::codec::Canonical as _;
 use consign_types::double_vote::DoubleVote;
 use consign_types::event::{SignedEvent, Subject};
-use consign_types::key::PublicKey;
 use consign_types::party::SignerId;
 use consign_types::validator::ValidatorSet;
 
@@ -51,8 +50,8 @@ pub fn verify(evidence: &Evidence, believed: Believed<'_>) -> Result<Vec<Accused
         }
         Case::Rollback(pair) => notes::rollback(pair, believed, set),
         Case::SameNumber { anchor, first, second } => {
-            let (signer, key) = key_of(anchor, evidence, believed)?;
-            same_number(&signer, &key, [first, second], evidence)
+            let (signer, state) = signer_of(anchor, evidence, believed)?;
+            same_number(&signer, &state, [first, second], evidence)
         }
         Case::DoubleOffer(double) => custodian::double_offer(double, trust),
         Case::LogSignature(pair) => notes::log_signature(pair, trust),
@@ -77,12 +76,12 @@ fn double_vote(
     Ok(Vec::from([Accused { who: Who::Party(validator.party.clone()), did }]))
 }
 
-/// The signer of the entry that the anchor proves, and its key.
-fn key_of(
+/// The signer of the entry that the anchor proves, and what is known of it.
+fn signer_of(
     anchor: &Anchor,
     evidence: &Evidence,
     believed: Believed<'_>,
-) -> Result<(SignerId, PublicKey), BadEvidence> {
+) -> Result<(SignerId, SignerState), BadEvidence> {
     let established = passport::Anchor {
         sets: &evidence.sets,
         checkpoint: &anchor.checkpoint,
@@ -101,12 +100,12 @@ fn key_of(
     // First proven, then decoded: decoders of entries trust the ledger that wrote them.
     let state = SignerState::from_bytes(&entry.value)
         .map_err(|why| Part::Entry.bad(Why::Malformed(why)))?;
-    Ok((signer.clone(), state.key))
+    Ok((signer.clone(), state))
 }
 
 fn same_number(
     signer: &SignerId,
-    key: &PublicKey,
+    state: &SignerState,
     events: [&Vec<u8>; 2],
     evidence: &Evidence,
 ) -> Result<Vec<Accused>, BadEvidence> {
@@ -120,7 +119,8 @@ fn same_number(
         return Err(Part::Second.bad(Why::OtherSigner));
     }
     for (event, part) in [(&first, Part::First), (&second, Part::Second)] {
-        event.check_with(key).map_err(|_| part.bad(Why::Signature))?;
+        let key = state.key_of(event.event().sequence);
+        event.check_with(&key).map_err(|_| part.bad(Why::Signature))?;
     }
     let number = first.event().sequence;
     if second.event().sequence != number {

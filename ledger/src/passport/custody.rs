@@ -6,6 +6,8 @@
 //! What a handover did depends on the basis of the unit it names. That of the passport's own unit is
 //! always known; that of a container is known from its first change during the stay on. Before that, a
 //! handover of the container is decided by what follows: by whoever acts as its custodian, or by its entry.
+//! Whether a handover on a spent basis began a dispute hangs on the network's contest window, and is decided by
+//! what follows too; where a later handover could have begun it as well, the holder between is undecided.
 //! One thing can stay open: that a container was contested, where the unit left it by a dispute of its own.
 //! Then the chain shows the dispute from that one on. The holder is the same either way.
 
@@ -94,6 +96,17 @@ struct Pending {
     moves: bool,
 }
 
+/// What a handover comes upon.
+#[derive(Clone, Copy)]
+enum Doubt {
+    /// No dispute, as far as that is known.
+    None,
+    /// A dispute that an earlier handover began.
+    Disputed,
+    /// A dispute, or one that began later.
+    Either,
+}
+
 #[derive(Default)]
 struct Chain {
     line: Vec<Title>,
@@ -178,7 +191,10 @@ impl Chain {
             }
             Action::Hold { .. } => self.with(at, |title| title.holds.push(id)),
             Action::Release { hold } => self.with(at, |t| t.holds.retain(|held| held != hold)),
-            Action::Handover { offer, acceptance } => self.handover(step, offer, acceptance),
+            Action::Handover { offer, acceptance } => {
+                let doubtful = self.doubtful(following, end);
+                self.handover(step, [offer, acceptance], doubtful);
+            }
             Action::Disaggregate { .. } if step.stay == Stay::Ends => {
                 let holder = self.holder().cloned();
                 self.rebase(at, id, holder);
@@ -285,11 +301,11 @@ impl Chain {
     }
 
     /// Mirrors `rules::handover`, as far as the steps tell.
-    fn handover(&mut self, step: &Step, offer: &SignedEvent, acceptance: &SignedEvent) {
+    fn handover(&mut self, step: &Step, [offer, acceptance]: [&SignedEvent; 2], doubt: Doubt) {
         let (time, at) = (step.time, step.depth);
         let (giver, taker) = (offer.event().signer.party(), acceptance.event().signer.party());
         let Some(holder) = self.holder().cloned() else { return };
-        let contested = Custodian::Contested { holder, claimant: taker.clone() };
+        let contested = Custodian::Contested { holder: holder.clone(), claimant: taker.clone() };
         if step.stay == Stay::Ends {
             self.left = true;
             return self.push(time, contested);
@@ -303,6 +319,16 @@ impl Chain {
         let basis = offer.event().basis;
         let open = title.offer.is_some_and(|(open, until)| open == offer.id() && time <= until);
         let current = title.basis.is_some() && title.basis == basis;
+        // By one who does not hold it, that comes on record only while custody is disputed, and does nothing.
+        if current && *giver != holder {
+            return;
+        }
+        // In a dispute that an earlier one began it does nothing, on the current basis too.
+        match doubt {
+            Doubt::Disputed if current && !open => return,
+            Doubt::Either if current && !open => return self.push(time, Custodian::Undecided),
+            _ => {}
+        }
         if open || (current && title.holds.is_empty()) {
             self.rebase(at, acceptance.id(), Some(taker.clone()));
             return self.push(time, Custodian::Held(taker.clone()));
@@ -320,6 +346,18 @@ impl Chain {
             let moves = title.basis.is_none() && title.holds.is_empty();
             self.pending.push(Pending { time, giver, taker, basis, acceptance, moves });
         }
+    }
+
+    /// Whether a handover on a spent basis, before this one, began a dispute: that depends on the network's
+    /// contest window, which the file does not tell, and shows in what follows.
+    fn doubtful(&self, following: &[Step], end: &UnitState) -> Doubt {
+        if self.pending.iter().all(|handover| handover.moves)
+            || !self.contested_after(following, end)
+        {
+            return Doubt::None;
+        }
+        let again = |step: &Step| matches!(step.event.event().action, Action::Handover { .. });
+        if following.iter().any(again) { Doubt::Either } else { Doubt::Disputed }
     }
 
     /// `party` is custodian, undisputed, by `basis` where that is known: so the pending handovers did what

@@ -127,6 +127,7 @@ fn what(step: &Step) -> String {
             )
         }
         Action::Report { .. } => format!("reported {unit}"),
+        Action::Rotate { .. } => format!("rotated {unit}"),
         Action::Revoke { .. } => format!("revoked {unit}"),
     }
 }

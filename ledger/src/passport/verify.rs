@@ -435,10 +435,18 @@ fn check_events(passport: &Passport, entries: &Entries) -> Result<Vec<SignedEven
         if let Some(signer) = unknown {
             return Err(missing(Subject::Signer(signer)));
         }
-        let mut key_of = |signer: &SignerId, id: &[u8; 8]| {
-            let key = entries.signers.get(signer)?.key;
-            (key.key_id() == *id).then_some(key)
+        let mut key_of =
+            |signer: &SignerId, id: &[u8; 8]| entries.signers.get(signer)?.key_with(id);
+        let own = |event: &SignedEvent| {
+            let (said, key_id) = (event.event(), event.key_id());
+            let state = entries.signers.get(&said.signer);
+            state.is_some_and(|state| state.signs(said.sequence, key_id))
         };
+        // A number belongs to one of a signer's keys.
+        if !own(&event) || !event.event().action.inner().all(own) {
+            let why = NotVerified::UnknownKey(event.event().signer.clone());
+            return Err(BadPassport::EventSignature { at, why });
+        }
         let verified =
             event.verify(&mut key_of).map_err(|why| BadPassport::EventSignature { at, why })?;
         events.push(verified.into_signed());

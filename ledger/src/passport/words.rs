@@ -67,16 +67,18 @@ impl Words {
         Self { words, common, fixed: FIXED, ids, numbers }
     }
 
-    /// Adds a word for each signer among these entries.
+    /// Adds a word for each key of each signer among these entries.
     pub fn add_signers<'e>(&mut self, entries: impl Iterator<Item = (&'e Subject, &'e [u8])>) {
         for (key, value) in entries {
             // An entry that does not decode makes no word; the verifier refuses it by its name.
             if let Subject::Signer(signer) = key
                 && let Ok(state) = SignerState::from_bytes(value)
             {
-                let word = header_start(signer, state.key.key_id());
-                self.common = word.get(..8).unwrap_or_default().to_vec();
-                self.words.push(word);
+                for key in state.keys() {
+                    let word = header_start(signer, key.key_id());
+                    self.common = word.get(..8).unwrap_or_default().to_vec();
+                    self.words.push(word);
+                }
             }
         }
         self.fixed = self.words.len();

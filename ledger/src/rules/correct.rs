@@ -52,7 +52,7 @@ fn need_recorded<V: StateView>(
     }
     let signer = inner.signer.clone();
     let Some(state) = tx.signer(&signer) else { return Err(Rejection::UnknownDevice { signer }) };
-    if state.key.key_id() != said.key_id() {
+    if !state.signs(inner.sequence, said.key_id()) {
         return Err(Rejection::WrongKey { signer });
     }
     // The map holds no list of events. A number that is used is as much as it knows; whoever has the history

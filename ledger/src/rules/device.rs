@@ -1,13 +1,17 @@
 //! Rows about devices. Each member enrols and revokes its own, with its member key.
 
+use alloc::vec::Vec;
+
 use consign_types::event::{Action, Event, Kind, Subject, possession_message};
+use consign_types::key::{PublicKey, Signature};
+use consign_types::limits::PAST_KEYS_MAX;
 use consign_types::party::SignerId;
 use consign_types::time::Millis;
 
 use super::Tx;
 use crate::entry::StateView;
 use crate::errors::Rejection;
-use crate::signer::{Sequence, SignerState, Status};
+use crate::signer::{PastKey, Sequence, SignerState, Status};
 
 /// enrol | M | a device of M that is not enrolled, which showed that it holds its key
 pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Rejection> {
@@ -30,6 +34,7 @@ pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Reje
         .map_err(|_| Rejection::NoPossession { device: device.clone() })?;
     let state = SignerState {
         key: *key,
+        past: Vec::new(),
         kinds: *kinds,
         places: places.clone(),
         classes: classes.clone(),
@@ -57,6 +62,43 @@ pub fn revoke<V: StateView>(
     }
     state.status = Status::Revoked { at: tx.time(), suspected_since };
     tx.put_signer(device.clone(), state);
+    Ok(())
+}
+
+/// rotate | the signer itself, under the key before | another key, which it showed to hold; above all its numbers
+///
+/// What was signed under a number below `first` verifies under the key before, until the signer is revoked.
+pub fn rotate<V: StateView>(
+    tx: &mut Tx<'_, V>,
+    event: &Event,
+    key: &PublicKey,
+    possession: &Signature,
+    first: u64,
+) -> Result<(), Rejection> {
+    let Subject::Signer(subject) = &event.subject else {
+        return Err(Rejection::WrongSubject { kind: Kind::Rotate });
+    };
+    let signer = event.signer.clone();
+    if *subject != signer {
+        return Err(Rejection::NotOwnKey { signer, subject: subject.clone() });
+    }
+    let unknown = || Rejection::UnknownDevice { signer: signer.clone() };
+    let mut state = tx.signer(&signer).ok_or_else(unknown)?;
+    if state.keys().any(|known| known == *key) {
+        return Err(Rejection::KeyKnown { signer });
+    }
+    let high = state.sequence.high();
+    if first <= high {
+        return Err(Rejection::FirstNumberTaken { signer, first, high });
+    }
+    if state.past.len() == PAST_KEYS_MAX {
+        return Err(Rejection::TooManyKeys { signer });
+    }
+    key.verify(&possession_message(event.network, &event.subject, key), possession)
+        .map_err(|_| Rejection::NoPossession { device: signer.clone() })?;
+    state.past.push(PastKey { key: state.key, below: first });
+    state.key = *key;
+    tx.put_signer(signer, state);
     Ok(())
 }
 

@@ -55,12 +55,13 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
     let signer = event.signer.clone();
     let mut state =
         tx.signer(&signer).ok_or_else(|| Rejection::UnknownDevice { signer: signer.clone() })?;
-    if state.key.key_id() != verified.signed().key_id() {
+    if !state.signs(event.sequence, verified.signed().key_id()) {
         return Err(Rejection::WrongKey { signer });
     }
     may_sign(&signer, &state)?;
     let kind = event.action.kind();
-    if !state.kinds.has(kind) {
+    // Its key is everybody's own to change.
+    if !state.kinds.has(kind) && kind != Kind::Rotate {
         return Err(Rejection::KindNotEnrolled { signer, kind });
     }
     let place_fits =
@@ -147,6 +148,9 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         }
         Action::Report { evidence } => report::report(tx, event, evidence),
         Action::Testimony { event: testified } => report::testimony(tx, event, testified),
+        Action::Rotate { key, possession, first } => {
+            device::rotate(tx, event, key, possession, *first)
+        }
         Action::Revoke { suspected_since } => device::revoke(tx, event, *suspected_since),
     }
 }

@@ -92,7 +92,7 @@ pub fn testimony<V: StateView>(
     device::need_own(event, &device)?;
     let unknown = || Rejection::UnknownDevice { signer: device.clone() };
     let mut state = tx.signer(&device).ok_or_else(unknown)?;
-    if state.key.key_id() != testified.key_id() {
+    if !state.signs(said.sequence, testified.key_id()) {
         return Err(Rejection::WrongKey { signer: device });
     }
     if state.status == Status::Active {
@@ -137,17 +137,18 @@ fn trust<V: StateView>(tx: &Tx<'_, V>) -> Result<Trust, Rejection> {
     })
 }
 
-/// Refuses evidence against a device under a key that it has no more: whoever has it now did nothing.
+/// Refuses evidence against a device under a key that was not the one of that number.
 fn same_key<V: StateView>(
     tx: &Tx<'_, V>,
     file: &Evidence,
     accused: &[Accused],
 ) -> Result<(), Rejection> {
     let Case::SameNumber { first, .. } = &file.case else { return Ok(()) };
-    let key_id = SignedEvent::decode(first).map(|event| event.key_id()).ok();
+    let Ok(first) = SignedEvent::decode(first) else { return Ok(()) };
+    let (number, key_id) = (first.event().sequence, first.key_id());
     for Accused { who, .. } in accused {
         let Who::Device(device) = who else { continue };
-        if tx.signer(device).map(|state| state.key.key_id()) != key_id {
+        if !tx.signer(device).is_some_and(|state| state.signs(number, key_id)) {
             return Err(Rejection::WrongKey { signer: device.clone() });
         }
     }

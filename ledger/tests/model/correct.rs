@@ -46,7 +46,7 @@ impl Model {
         need(inner.subject == event.subject, "about something else")?;
         need(inner.network == event.network, "on another network")?;
         let signer = self.signers.get(&inner.signer).ok_or("by nobody known")?;
-        need(signer.key.key_id() == said.key_id(), "under another key")?;
+        need(signer.key_for(inner.sequence) == said.key_id(), "under another key")?;
         // Read as: a number that was given up counts as used.
         let closed = signer.floors.iter().any(|floor| inner.sequence < *floor);
         need(signer.used.contains(&inner.sequence) || closed, "and never recorded")

@@ -89,6 +89,8 @@ pub struct Unit {
 #[derive(Clone, Debug)]
 pub struct Signer {
     pub key: PublicKey,
+    /// Keys before, each with the first number of the next.
+    pub past: Vec<(PublicKey, u64)>,
     pub kinds: KindSet,
     pub places: Vec<Place>,
     pub classes: Vec<UnitClass>,
@@ -140,6 +142,7 @@ impl Model {
         for name in support::PARTIES {
             let member = Signer {
                 key: support::key(name).public(),
+                past: Vec::new(),
                 kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
                 places: Vec::new(),
                 classes: Vec::new(),

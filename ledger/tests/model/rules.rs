@@ -48,9 +48,9 @@ impl Model {
         need(event.network == self.network, "foreign network")?;
         let kind = event.action.kind();
         let signer = self.signers.get_mut(&event.signer).ok_or("not enrolled")?;
-        need(signer.key.key_id() == verified.signed().key_id(), "another key")?;
+        need(signer.key_for(event.sequence) == verified.signed().key_id(), "another key")?;
         need(!signer.stopped, "stopped")?;
-        need(signer.kinds.has(kind), "kind not enrolled")?;
+        need(signer.kinds.has(kind) || kind == Kind::Rotate, "kind not enrolled")?;
         let place = event.place.as_ref();
         let here = signer.places.is_empty() || place.is_some_and(|p| signer.places.contains(p));
         need(here, "place not enrolled")?;
@@ -131,6 +131,7 @@ impl Model {
         need(key.verify(&message, possession).is_ok(), "and holds its key")?;
         let signer = Signer {
             key: *key,
+            past: Vec::new(),
             kinds: *kinds,
             places: places.clone(),
             classes: classes.clone(),

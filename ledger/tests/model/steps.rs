@@ -20,14 +20,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::Model;
-use crate::support::{self, DEVICES, PARTIES, party, place, sign, unit};
+use crate::support::{self, DEVICES, PARTIES, key_after, party, place, sign_with, unit};
 
 const UNITS: usize = 12;
 const SEALS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
 
 /// How often each kind is tried.
-const WEIGHTS: [(Kind, usize); 36] = [
+const WEIGHTS: [(Kind, usize); 37] = [
     (Kind::Register, 14),
     (Kind::Book, 3),
     (Kind::Offer, 7),
@@ -58,12 +58,13 @@ const WEIGHTS: [(Kind, usize); 36] = [
     (Kind::Lost, 1),
     (Kind::Destroyed, 1),
     (Kind::Found, 3),
-    (Kind::Consent, 12),
-    (Kind::Resolve, 7),
+    (Kind::Consent, 16),
+    (Kind::Resolve, 9),
     (Kind::Correct, 5),
     (Kind::Report, 1),
     (Kind::Testimony, 3),
     (Kind::Revoke, 2),
+    (Kind::Rotate, 3),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -190,6 +191,13 @@ impl Choice<'_> {
         }
     }
 
+    /// Signs with the key that the number belongs to.
+    fn sign(&self, event: Event) -> Verified {
+        let signer = &self.model.signers[&event.signer];
+        let rotations = signer.past.iter().filter(|(_, first)| event.sequence >= *first).count();
+        sign_with(event.clone(), &key_after(&event.signer, rotations))
+    }
+
     fn make(&self, signer: SignerId, unit: &UnitId, action: Action) -> Event {
         let (sequence, floor) = self.number(&signer, 0);
         Event {
@@ -208,11 +216,11 @@ impl Choice<'_> {
     /// The unit's custodian says it.
     fn by_custodian(&self, unit: &UnitId, action: Action) -> Option<Verified> {
         let device = self.device(&self.model.in_hand(unit), 2);
-        Some(sign(self.make(device, unit, action)))
+        Some(self.sign(self.make(device, unit, action)))
     }
 
     fn by(&self, party: &PartyId, unit: &UnitId, action: Action) -> Option<Verified> {
-        Some(sign(self.make(self.device(party, 2), unit, action)))
+        Some(self.sign(self.make(self.device(party, 2), unit, action)))
     }
 
     fn authority(&self) -> PartyId {
@@ -302,6 +310,7 @@ impl Choice<'_> {
             Kind::Consent => self.consent(),
             Kind::Correct => self.correct(),
             Kind::Revoke => self.revoke(),
+            Kind::Rotate => self.rotate(),
             Kind::Report => self.report(),
             Kind::Testimony => self.testimony(),
             _ => self.condition(),
@@ -322,7 +331,7 @@ impl Choice<'_> {
         let owner = if usual { party("forwarder") } else { self.any_party(15) };
         let mut event = self.make(self.device(&owner, 2), &unit, Action::Register);
         event.place = (self.roll(16, 20) > 0).then(|| place(self.roll(17, 10) as u32 / 9));
-        Some(sign(event))
+        Some(self.sign(event))
     }
 
     fn offer_action(&self, to: PartyId) -> Action {
@@ -356,7 +365,7 @@ impl Choice<'_> {
                 let titles = &self.model.units[&unit].titles;
                 let back = usize::from(self.step.flaw.is_multiple_of(11)).min(titles.len() - 1);
                 event.basis = Some(titles[titles.len() - 1 - back].basis);
-                Some(sign(event))
+                Some(self.sign(event))
             }
             Kind::Accept => {
                 let unit = self.fitting(|unit| self.open_offer(unit).is_some())?;
@@ -439,7 +448,7 @@ impl Choice<'_> {
         if self.step.flaw % 16 == 9 {
             offer.time = Millis(self.step.other.into());
         }
-        let signed_offer = sign(offer).into_signed();
+        let signed_offer = self.sign(offer).into_signed();
         let acceptance = self.acceptance(&unit, signed_offer.id());
         self.carry(&unit, signed_offer, &taker, acceptance)
     }
@@ -456,12 +465,12 @@ impl Choice<'_> {
         let mut used = vec![(offer.event().signer.clone(), offer.event().sequence)];
         acceptance.sequence = after(&used, &acceptance);
         used.push((acceptance.signer.clone(), acceptance.sequence));
-        let acceptance = sign(acceptance).into_signed();
+        let acceptance = self.sign(acceptance).into_signed();
         let carrier = self.device(&self.any_party(25), 26);
         let action = Action::Handover { offer: Box::new(offer), acceptance: Box::new(acceptance) };
         let mut event = self.make(carrier, unit, action);
         event.sequence = after(&used, &event);
-        Some(sign(event))
+        Some(self.sign(event))
     }
 
     fn aggregate(&self) -> Option<Verified> {
@@ -541,7 +550,7 @@ impl Choice<'_> {
         let device = self.device(&self.model.in_hand(&unit), 2);
         let mut event = self.make(device, &unit, action);
         event.place = (self.roll(16, 12) > 0).then(|| place(self.roll(17, 8) as u32 / 7));
-        Some(sign(event))
+        Some(self.sign(event))
     }
 
     fn condition(&self) -> Option<Verified> {

@@ -1,13 +1,26 @@
-//! Keys that are stopped, and what is told of them.
+//! Keys that are changed or stopped, and what is told of them.
 
 use consign_ledger::evidence::{Case, Evidence};
 use consign_types::block::LeafIndex;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, Event, SignedEvent, Subject};
+use consign_types::event::{Action, Event, SignedEvent, Subject, possession_message};
 
-use super::Model;
 use super::rules::{Verdicted, need, take_number};
+use super::{Model, Signer};
+
+impl Signer {
+    /// The id of the key that a number belongs to.
+    pub fn key_for(&self, number: u64) -> [u8; 8] {
+        let mut key = self.key;
+        for (past, next) in self.past.iter().rev() {
+            if number < *next {
+                key = *past;
+            }
+        }
+        key.key_id()
+    }
+}
 
 impl Model {
     /// What the rules say of an event that is not about the state of a unit; none for any other.
@@ -19,10 +32,28 @@ impl Model {
     ) -> Option<Verdicted> {
         match &event.action {
             Action::Revoke { .. } => Some(self.revoke(event)),
+            Action::Rotate { .. } => Some(self.rotate(event)),
             Action::Report { evidence } => Some(self.report(event, evidence)),
             Action::Testimony { event: said } => Some(self.testify(event, said, id, leaf)),
             _ => None,
         }
+    }
+
+    fn rotate(&mut self, event: &Event) -> Verdicted {
+        let Action::Rotate { key, possession, first } = &event.action else {
+            return Err("no rotation".into());
+        };
+        need(event.subject == Subject::Signer(event.signer.clone()), "its own key")?;
+        let signer = self.signers.get_mut(&event.signer).ok_or("not enrolled")?;
+        let known = signer.past.iter().any(|(past, _)| past == key) || signer.key == *key;
+        need(!known, "a new one")?;
+        need(signer.used.iter().all(|used| used < first), "above all that it used")?;
+        need(signer.past.len() < 16, "not for ever")?;
+        let message = possession_message(self.network, &event.subject, key);
+        need(key.verify(&message, possession).is_ok(), "that it holds")?;
+        signer.past.push((signer.key, *first));
+        signer.key = *key;
+        Ok(())
     }
 
     fn revoke(&mut self, event: &Event) -> Verdicted {
@@ -59,6 +90,7 @@ impl Model {
         need(event.signer.party() == device.party(), "of its own")?;
         let before = self.signers.get(&device).ok_or("not enrolled")?;
         need(before.stopped, "may speak for itself")?;
+        need(before.key_for(number) == said.key_id(), "under another key")?;
         // Read as: what is missing far below is never filed.
         let floors = [said.event().floor, said.event().floor.max(number.saturating_sub(32))];
         let taken = floors.into_iter().find_map(|floor| {

@@ -118,12 +118,28 @@ pub fn sign(event: Event) -> Verified {
     sign_with(event, &key)
 }
 
+/// The key that a signer has after so many rotations.
+pub fn key_after(signer: &SignerId, rotations: usize) -> SecretKey {
+    let name = signer.to_string();
+    if rotations == 0 { key(&name) } else { key(&format!("{name} {rotations}")) }
+}
+
+/// Rotation number `rotations` of a signer, from the number `first` on.
+pub fn rotate(network: NetworkId, signer: &SignerId, rotations: usize, first: u64) -> Action {
+    let (secret, subject) = (key_after(signer, rotations), Subject::Signer(signer.clone()));
+    let message = possession_message(network, &subject, &secret.public());
+    Action::Rotate { key: secret.public(), possession: secret.sign(&message), first }
+}
+
+/// Rotations that the tests go through at most.
+const ROTATIONS: usize = 20;
+
 /// Signs with any key, and lets it pass as the signer's.
 pub fn sign_with(event: Event, secret: &SecretKey) -> Verified {
     let signed = SignedEvent::sign(event, secret);
     let mut known = |signer: &SignerId, id: &[u8; 8]| {
-        let usual = key(&signer.to_string()).public();
-        [usual, secret.public()].into_iter().find(|key| key.key_id() == *id)
+        let usual = (0..ROTATIONS).map(|n| key_after(signer, n).public());
+        core::iter::once(secret.public()).chain(usual).find(|key| key.key_id() == *id)
     };
     signed.verify(&mut known).unwrap()
 }

@@ -80,6 +80,9 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
         }),
         Action::Report { evidence } => json!({ "evidence": Base64(evidence.clone()) }),
         Action::Testimony { event } => json!({ "event": inner(event) }),
+        Action::Rotate { key, possession, first } => json!({
+            "key": text(key), "possession": possession.to_hex(), "first": first,
+        }),
         Action::Revoke { suspected_since } => json!({
             "suspectedSince": suspected_since.map(Moment::from),
         }),

@@ -242,6 +242,15 @@ pub enum Action {
         /// Since when somebody else may have had the key, by the member's own word.
         suspected_since: Option<Millis>,
     },
+    /// A signer goes on under another key. It signs this with the one before; the subject is itself.
+    Rotate {
+        /// The new key.
+        key: PublicKey,
+        /// The new key's signature over [`possession_message`].
+        possession: Signature,
+        /// The new key's first number: those below are under the one before.
+        first: u64,
+    },
 }
 
 /// What a device signs to show that it holds the key that is enrolled for it.
@@ -311,6 +320,7 @@ kinds! {
     Report = 34 "report",
     Testimony = 35 "testimony",
     Revoke = 36 "revoke",
+    Rotate = 37 "rotate",
 }
 
 impl Kind {
@@ -434,6 +444,7 @@ impl Action {
             Self::Report { .. } => Kind::Report,
             Self::Testimony { .. } => Kind::Testimony,
             Self::Revoke { .. } => Kind::Revoke,
+            Self::Rotate { .. } => Kind::Rotate,
         }
     }
 }

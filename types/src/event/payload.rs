@@ -165,7 +165,8 @@ fn field_count(action: &Action) -> usize {
         | Action::Return { .. }
         | Action::Enrol { .. }
         | Action::Report { .. }
-        | Action::Testimony { .. } => 1,
+        | Action::Testimony { .. }
+        | Action::Rotate { .. } => 1,
         Action::Revoke { suspected_since } => usize::from(suspected_since.is_some()),
         Action::Correct { offer, right, .. } => {
             2 + usize::from(offer.is_some()) + usize::from(right.is_some())
@@ -302,6 +303,10 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
                 to.u8(key::UNTIL).sure().u64(since.0).sure();
             }
         }
+        Action::Rotate { key: device_key, possession, first } => {
+            to.u8(key::DEVICE).sure().array(3).sure();
+            to.bytes(device_key.as_bytes()).sure().bytes(&possession.0).sure().u64(*first).sure();
+        }
         Action::Enrol { key: device_key, possession, kinds, places, classes } => {
             to.u8(key::DEVICE).sure().array(5).sure();
             to.bytes(device_key.as_bytes()).sure().bytes(&possession.0).sure();
@@ -436,6 +441,11 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
         Kind::Revoke => {
             Action::Revoke { suspected_since: f.may(key::UNTIL, Reader::u64)?.map(Millis) }
         }
+        Kind::Rotate => f.need(key::DEVICE, |r| {
+            r.array_of(3)?;
+            let (key, possession) = (PublicKey::read(r)?, Signature(r.bytes_of()?));
+            Ok(Action::Rotate { key, possession, first: r.u64()? })
+        })?,
         Kind::Enrol => f.need(key::DEVICE, |r| {
             r.array_of(5)?;
             Ok(Action::Enrol {

@@ -7,7 +7,7 @@ use consign_types::unit::UnitClass;
 
 use super::{Choice, number};
 use crate::support::faults::votes;
-use crate::support::{self, DEVICES, PARTIES, party, place, sign};
+use crate::support::{self, DEVICES, PARTIES, party, place};
 
 impl Choice<'_> {
     pub(super) fn enrol(&self) -> Option<Verified> {
@@ -29,7 +29,7 @@ impl Choice<'_> {
                 self.one(8, &[None, Some(UnitClass::Sscc), Some(UnitClass::Own)]).flatten(),
             );
         }
-        Some(sign(self.about(SignerId::member(member), Subject::Signer(device), action)))
+        Some(self.sign(self.about(SignerId::member(member), Subject::Signer(device), action)))
     }
 
     fn about(&self, signer: SignerId, subject: Subject, action: Action) -> Event {
@@ -50,7 +50,28 @@ impl Choice<'_> {
         let device = self.one(3, &devices)?;
         let by = if self.roll(4, 16) == 0 { self.any_party(5) } else { device.party().clone() };
         let action = Action::Revoke { suspected_since: None };
-        Some(sign(self.about(SignerId::member(by), Subject::Signer(device), action)))
+        Some(self.sign(self.about(SignerId::member(by), Subject::Signer(device), action)))
+    }
+
+    /// Mostly of one that still has the key before, from a number a little above.
+    pub(super) fn rotate(&self) -> Option<Verified> {
+        let signer = if self.roll(3, 12) == 0 {
+            SignerId::member(self.any_party(4))
+        } else {
+            self.device(&self.any_party(4), 5)
+        };
+        let (number, _) = self.number(&signer, 0);
+        let first =
+            (number + 1 + self.roll(6, 4) as u64).saturating_sub(u64::from(self.is_flawed()));
+        let known = self.model.signers[&signer].past.len();
+        let next = if self.roll(7, 12) == 0 { known } else { known + 1 };
+        let action = support::rotate(self.model.network, &signer, next, first);
+        let subject = Subject::Signer(if self.roll(8, 16) == 0 {
+            SignerId::member(self.any_party(9))
+        } else {
+            signer.clone()
+        });
+        Some(self.sign(self.about(signer, subject, action)))
     }
 
     fn may_speak(&self, signer: &SignerId) -> bool {
@@ -63,7 +84,7 @@ impl Choice<'_> {
         let evidence = votes(at, self.roll(4, 6) as u64, self.roll(5, 3) as u8).to_bytes();
         let accused = if self.is_flawed() { self.any_party(6) } else { party(PARTIES[at]) };
         let (by, subject) = (self.any_party(7), Subject::Signer(SignerId::member(accused)));
-        Some(sign(self.about(self.device(&by, 2), subject, Action::Report { evidence })))
+        Some(self.sign(self.about(self.device(&by, 2), subject, Action::Report { evidence })))
     }
 
     pub(super) fn testimony(&self) -> Option<Verified> {
@@ -73,9 +94,9 @@ impl Choice<'_> {
         let said_by = self.one(3, &all.filter(stopped).cloned().collect::<Vec<_>>())?;
         let mut said = self.make(said_by.clone(), &unit, Action::Observe { note: None });
         said.sequence += self.roll(5, 60) as u64 / 20 * 20;
-        let event = Box::new(sign(said).into_signed());
+        let event = Box::new(self.sign(said).into_signed());
         let by = if self.roll(4, 16) == 0 { self.any_party(6) } else { said_by.party().clone() };
         let subject = Subject::Unit(if self.roll(7, 20) == 0 { number(1) } else { unit });
-        Some(sign(self.about(SignerId::member(by), subject, Action::Testimony { event })))
+        Some(self.sign(self.about(SignerId::member(by), subject, Action::Testimony { event })))
     }
 }

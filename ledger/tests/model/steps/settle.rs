@@ -9,7 +9,7 @@ use consign_types::unit::UnitId;
 
 use super::Choice;
 use crate::model::Model;
-use crate::support::{place, sign};
+use crate::support::place;
 
 impl Choice<'_> {
     /// By the owner while it holds the unit, or by an authority; found by the last holder or the owner.
@@ -24,7 +24,7 @@ impl Choice<'_> {
             let by = if self.roll(3, 2) == 0 { owner } else { last };
             let mut event = self.make(self.device(&by, 2), &unit, Action::Found);
             event.place = (self.roll(16, 12) > 0).then(|| place(self.roll(17, 8) as u32 / 7));
-            return Some(sign(event));
+            return Some(self.sign(event));
         }
         let fits = |unit: &UnitId| {
             // Seldom one with units inside: what is closed does nothing any more.
@@ -83,7 +83,7 @@ impl Choice<'_> {
         if self.roll(5, 12) == 0 {
             let mut never = original.event().clone();
             never.sequence += self.roll(6, 40) as u64;
-            original = sign(never).into_signed();
+            original = self.sign(never).into_signed();
         }
         let parties = Model::parties_to(&original, offer.as_deref());
         let by = if self.roll(7, 12) == 0 {

@@ -10,7 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, devnet, event, keys, network, passport, proof, replay, unit, verify, witness,
+    audit, config, devnet, event, evidence, keys, network, passport, proof, replay, unit, verify,
+    witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -126,4 +127,7 @@ pub enum Command {
     /// Cosign the growth of networks, without running a node
     #[command(subcommand)]
     Witness(witness::Command),
+    /// Hand in, report, list and fetch evidence of misbehaviour
+    #[command(subcommand)]
+    Evidence(evidence::Command),
 }

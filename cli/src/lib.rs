@@ -12,6 +12,7 @@ pub mod config;
 pub mod console;
 pub mod devnet;
 pub mod event;
+pub mod evidence;
 pub mod failure;
 pub mod health;
 pub mod instant;
@@ -60,6 +61,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(command),
         Command::Witness(command) => wait_for(witness::run(console, global, command)),
+        Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod cosign;
 pub mod driver;
+pub mod evidence;
 pub mod executor;
 pub mod gather;
 pub mod health;

@@ -105,6 +105,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         executor: jobs_tx.clone(),
         net: net.clone(),
         metrics: Arc::clone(&metrics),
+        committed: Arc::clone(&committed),
         status: Arc::clone(&status),
     };
     let engine = EngineConfig {

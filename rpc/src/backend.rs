@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::unit::UnitId;
 
 pub use jsonrpsee::core::async_trait;
@@ -18,8 +18,9 @@ use crate::page::{Cursor, Order, PageLimit};
 use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
+    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
+    Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -70,6 +71,17 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Proof that the log only grew. `from` is at most `to`.
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError>;
+
+    /// Checks an evidence file and keeps it, with the answer that tells whom it names.
+    async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError>;
+
+    /// The evidence of this id with its bytes, alone in a page; or all without, newest first.
+    async fn evidence(
+        &self,
+        id: Option<Digest>,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<EvidencePage, RpcError>;
 
     /// How the node is doing.
     async fn status(&self) -> Result<StatusView, RpcError>;

@@ -159,6 +159,9 @@ pub fn rule_help(code: &str) -> &'static str {
         "not_lost" => {
             "only a unit that was declared lost is found; an arrival or an observation tells where one is"
         }
+        "evidence_full" => {
+            "hand it to another node, or report it with `consign evidence submit --device`"
+        }
         "pool_full" | "block_full" => "send it again later",
         _ => "look at the unit with `consign unit get` or custody_getUnit",
     }

@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::ErrorKind;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetPassport, GetReceipt, GetUnit, Nothing, SubmitBatch, SubmitEvent,
-    SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
+    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, Nothing, SubmitBatch, SubmitEvent,
+    SubmitEvidence, SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
-    Submitted, UnitView,
+    EventView, EvidencePage, EvidenceView, HistoryPage, InclusionView, MembersView, PassportView,
+    ReceiptView, StatusView, Submitted, UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -184,6 +184,12 @@ methods! {
         GetReceipt = "proof_getReceipt" -> ReceiptView,
             "Tells an event with a COSE receipt: this node's log key says that it is in the log.",
             [NotFound ProofUnavailable];
+        SubmitEvidence = "audit_submitEvidence" -> EvidenceView,
+            "Takes an evidence file, checks it by the unit map and keeps it. It is not reported by that.",
+            [RuleViolation PoolFull];
+        GetEvidence = "audit_getEvidence" -> EvidencePage,
+            "Tells the evidence that the node has, newest first, page by page; or one file by its id.",
+            [NotFound StaleCursor];
     }
     feeds {
         SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use consign_types::cose_receipt::Algorithm;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::Kind;
 use consign_types::party::PartyId;
 use consign_types::unit::UnitId;
@@ -186,6 +186,31 @@ pub struct GetConsistency {
     pub from: u64,
     /// The later size.
     pub to: u64,
+}
+
+/// Of `audit_submitEvidence`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubmitEvidence {
+    /// The evidence file.
+    pub evidence: Base64,
+}
+
+/// Of `audit_getEvidence`: one file by its id, or a page of all.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetEvidence {
+    /// The one file that the page is to hold, with its bytes; all unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_id: Option<Text<Digest>>,
+    /// Where to go on; the newest unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Entries at most.
+    #[serde(default)]
+    pub limit: PageLimit,
 }
 
 /// Of methods that take nothing.

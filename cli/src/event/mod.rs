@@ -27,6 +27,7 @@ use crate::{instant, verify};
 use form::{Form, Signer};
 
 pub use submit::Stage;
+pub(crate) use submit::submit;
 
 /// `consign event`.
 #[derive(Debug, Subcommand)]
@@ -196,7 +197,7 @@ fn bad_form(why: String) -> Failure {
 }
 
 /// Reads a file, or standard input where the path is `-`; no more than an event can have.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let bound = EVENT_BYTES_MAX_NESTED as u64 * 4;
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {

@@ -90,7 +90,7 @@ impl Report for Watched {
 ///
 /// # Errors
 /// When the bytes are no event, the node refuses it, or the wait takes too long.
-pub(super) async fn submit(
+pub(crate) async fn submit(
     console: &Console,
     global: &Global,
     bytes: &[u8],

@@ -22,11 +22,12 @@ use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use tracing::{error, info, warn};
 
 use self::files::{LogFile, SignStateFile};
-use crate::clock;
 use crate::executor::Job;
 use crate::metrics::Metrics;
 use crate::p2p::{Class, NetHandle};
+use crate::state::Committed;
 use crate::store::Fault;
+use crate::{clock, evidence};
 
 /// What the loop waits for.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct Wiring {
     pub net: NetHandle,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Evidence is kept there.
+    pub committed: Arc<Committed>,
     /// Where the engine stands, for whoever asks.
     pub status: Arc<Mutex<Option<Status>>>,
 }
@@ -179,8 +182,8 @@ impl Driver {
                 self.job(Job::Check { height, round, block, judged_in: None, holders });
             }
             Effect::Commit { block, certificate } => self.job(Job::Commit { block, certificate }),
-            Effect::Report(evidence) => {
-                warn!(code = "consensus.evidence.found", evidence = ?evidence);
+            Effect::Report(votes) => {
+                evidence::found(&self.wiring.committed, votes)?;
                 self.wiring.metrics.evidence.inc();
             }
             Effect::Halt(reason) => {

@@ -8,7 +8,7 @@ use consign_types::block::LeafIndex;
 use consign_types::certificate::Certificate;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, EventId};
-use consign_types::event::SignedEvent;
+use consign_types::event::{Action, SignedEvent};
 use consign_types::merkle;
 use tracing::{debug, info};
 
@@ -82,6 +82,9 @@ impl Executor {
             let named = outcome.named().get(offset).map_or(&[][..], Vec::as_slice);
             batch.leaf(index, signed.bytes());
             batch.event(&signed.id(), index, named);
+            if let Action::Report { evidence } = &signed.event().action {
+                batch.report(index, evidence)?;
+            }
         }
         batch.leaf(LeafIndex(size.0 - 1), &tip.record.to_bytes());
         hashes.iter().for_each(|hash| batch.tile_hash(hash));

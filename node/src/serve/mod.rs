@@ -3,6 +3,7 @@
 //! Reads come from the store and the tip; nothing here changes anything but the pool. Blocking work runs
 //! off the async workers.
 
+mod evidence;
 mod feeds;
 mod files;
 mod passport;
@@ -23,13 +24,13 @@ use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
-    Finality, HistoryPage, InclusionView, MemberView, MembersView, PassportView, PeerView,
-    PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView,
-    ValidatorsView,
+    EvidencePage, EvidenceView, Finality, HistoryPage, InclusionView, MemberView, MembersView,
+    PassportView, PeerView, PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView,
+    ValidatorView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
 use consign_types::party::PartyId;
 use consign_types::unit::UnitId;
@@ -389,6 +390,23 @@ impl Backend for Serving {
 
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {
         self.blocking(move |own| own.consistency_view(from, to)).await
+    }
+
+    async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError> {
+        self.blocking(move |own| own.submit_evidence_view(&file)).await
+    }
+
+    async fn evidence(
+        &self,
+        id: Option<Digest>,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<EvidencePage, RpcError> {
+        self.blocking(move |own| match id {
+            Some(id) => own.evidence_of(&id),
+            None => own.evidence_page(cursor.as_ref(), limit),
+        })
+        .await
     }
 
     async fn status(&self) -> Result<StatusView, RpcError> {

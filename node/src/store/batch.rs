@@ -23,8 +23,8 @@ const NOTES_KEPT: u64 = 4_096;
 
 /// What one block adds to the store; written together or not at all.
 pub struct BlockBatch<'a> {
-    store: &'a Store,
-    batch: WriteBatch,
+    pub(super) store: &'a Store,
+    pub(super) batch: WriteBatch,
     fresh: Fresh,
     /// The version that is written, and what it replaces.
     replaced: Option<(u64, Replaced)>,

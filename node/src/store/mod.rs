@@ -7,6 +7,7 @@
 
 mod batch;
 mod cache;
+mod evidence;
 mod history;
 mod keys;
 mod past;
@@ -14,8 +15,10 @@ mod read;
 mod tip;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 pub use batch::{BlockBatch, decode_body};
+pub use evidence::{By, Keeping};
 pub use history::InHistory;
 pub use read::MapReader;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
@@ -46,8 +49,12 @@ mod cf {
     /// Size of the log -> checkpoint with a quorum of cosignatures.
     pub const NOTES: &str = "notes";
 
-    pub const ALL: [&str; 11] = [
-        META, BLOCKS, LEAVES, HASHES, EVENTS, HISTORY, ENTRIES, MAP_NODES, MAP_STALE, BODIES, NOTES,
+    /// Files that name who misbehaved; see [`super::evidence`].
+    pub const EVIDENCE: &str = "evidence";
+
+    pub const ALL: [&str; 12] = [
+        META, BLOCKS, LEAVES, HASHES, EVENTS, HISTORY, ENTRIES, MAP_NODES, MAP_STALE, BODIES,
+        NOTES, EVIDENCE,
     ];
 }
 
@@ -102,6 +109,7 @@ pub struct Store {
     path: PathBuf,
     caches: cache::Caches,
     past: past::Past,
+    evidence: Mutex<evidence::Kept>,
 }
 
 impl Store {
@@ -148,9 +156,10 @@ impl Store {
         let db = DB::open_cf_descriptors(&options, path, families)
             .map_err(|source| Fault::Store { path: path.to_owned(), what: "open", source })?;
         let (path, caches, past) = (path.to_owned(), Default::default(), Default::default());
-        let mut store = Self { db, path, caches, past };
+        let mut store = Self { db, path, caches, past, evidence: Mutex::default() };
         let newest = store.tip()?.map_or(0, |tip| tip.record.height.0);
         store.past = past::Past::from(newest);
+        store.evidence = Mutex::new(store.count_evidence()?);
         Ok(store)
     }
 

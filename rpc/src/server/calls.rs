@@ -16,8 +16,9 @@ use crate::errors::RpcError;
 use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetHistory,
-    GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent, wait_timeout,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
+    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
+    SubmitEvidence, wait_timeout,
 };
 use crate::views::{
     Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
@@ -51,6 +52,10 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetBlocks| async move { n.blocks(p.cursor, p.limit, p.order).await })?;
     call(to, |n: Node, _: GetMembers| async move { n.members().await })?;
     call(to, receipt)?;
+    call(to, |n: Node, p: SubmitEvidence| async move { n.submit_evidence(p.evidence.0).await })?;
+    call(to, |n: Node, p: GetEvidence| async move {
+        n.evidence(p.evidence_id.map(|id| id.0), p.cursor, p.limit).await
+    })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod event;
+pub mod evidence;
 pub mod log;
 pub mod text;
 pub mod unit;
@@ -20,6 +21,7 @@ pub use event::{
     BatchItem, ClockFlag, EventContent, EventStatus, EventView, HistoryPage, Notice, Submitted,
     Update,
 };
+pub use evidence::{AccusedView, EvidencePage, EvidenceView, ReportedView};
 pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, ReceiptView};
 pub use text::{Base64, Moment, Text};
 pub use unit::{

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::page::{Cursor, Order, PageLimit};
-use consign_rpc::params::Wait;
+use consign_rpc::params::{GetEvidence, SubmitEvidence, Wait};
 use consign_rpc::server::ServerLimits;
-use consign_rpc::views::{BatchItem, EventStatus};
+use consign_rpc::views::{Base64, BatchItem, EventStatus};
 use consign_types::cose_receipt::Algorithm;
 use serde_json::{Value, json};
 
@@ -40,6 +40,12 @@ async fn every_call_answers_what_the_node_said() {
         assert_eq!(receipt, Ok(samples::receipt(4)));
         let receipt = client.event_receipt(event, Algorithm::Es256).await;
         assert_eq!(receipt, Ok(samples::receipt(5)));
+        let evidence = Base64(vec![1, 2, 3]);
+        let kept = client.call(&SubmitEvidence { evidence }).await;
+        assert_eq!(kept, Ok(samples::evidence()));
+        let evidence_id = Some(samples::evidence().evidence_id);
+        let one = client.call(&GetEvidence { evidence_id, ..Default::default() }).await;
+        assert_eq!(one.expect("a page").data, [samples::evidence()]);
         assert_eq!(client.status().await, Ok(samples::status(0)));
         assert_eq!(client.block(5).await, Ok(samples::block(5)));
         let blocks = client.blocks(None, limit(2), Order::Desc).await.expect("blocks").data;

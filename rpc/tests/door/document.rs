@@ -28,6 +28,12 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         ("proof_getInclusion", json!({ "index": 4, "size": 7 })),
         ("proof_getReceipt", json!({ "index": 4, "alg": "es256" })),
         ("proof_getConsistency", json!({ "from": 3, "to": 7 })),
+        ("audit_submitEvidence", json!({ "evidence": "AQID" })),
+        // `evidenceId` wants no cursor; a fake does not mind.
+        (
+            "audit_getEvidence",
+            json!({ "evidenceId": samples::evidence().evidence_id.to_string(), "cursor": "start", "limit": 2 }),
+        ),
         ("chain_getStatus", json!({})),
         ("chain_getBlock", json!({ "height": 3 })),
         ("chain_getBlocks", json!({ "cursor": "start", "limit": 2, "order": "desc" })),

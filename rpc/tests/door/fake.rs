@@ -13,12 +13,13 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, Update,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
+    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
+    Submitted, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::SignedEvent;
 use consign_types::unit::UnitId;
 use tokio::net::TcpListener;
@@ -191,6 +192,25 @@ impl Backend for Fake {
 
     async fn passport(&self, _: UnitId, since: Height) -> Result<PassportView, RpcError> {
         Ok(samples::passport(since.0))
+    }
+
+    async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError> {
+        Ok(EvidenceView { bytes: file.len() as u64, ..samples::evidence() })
+    }
+
+    async fn evidence(
+        &self,
+        id: Option<Digest>,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<EvidencePage, RpcError> {
+        let mut view = samples::evidence();
+        match id {
+            None => view.evidence = None,
+            Some(id) if id == view.evidence_id.0 => {}
+            Some(id) => return Err(RpcError::not_found(format!("no evidence {id} is kept here"))),
+        }
+        Ok(Page { data: vec![view], next_cursor: None, has_next_page: false })
     }
 
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {

@@ -1,11 +1,11 @@
 //! One value of every view.
 
 use consign_rpc::views::{
-    Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView, ConsistencyView,
-    ContainView, CountersView, CustodyView, EventStatus, EventView, Finality, InclusionView,
-    JourneyView, MemberView, MembersView, OwnAndEffective, PassportView, PeerView, PendingView,
-    PoolView, ReceiptView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView,
-    ValidatorsView,
+    AccusedView, Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView,
+    ConsistencyView, ContainView, CountersView, CustodyView, EventStatus, EventView, EvidenceView,
+    Finality, InclusionView, JourneyView, MemberView, MembersView, OwnAndEffective, PassportView,
+    PeerView, PendingView, PoolView, ReceiptView, ReportedView, SealView, StatusView, SyncView,
+    Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -134,6 +134,25 @@ pub fn inclusion(leaf_index: u64, tree_size: u64) -> InclusionView {
 pub fn passport(size: u64) -> PassportView {
     let passport = Base64(vec![1, 2, 3]);
     PassportView { unit: unit().into(), size, height: 5, passport }
+}
+
+pub fn evidence() -> EvidenceView {
+    let reported = Some(ReportedView { height: 3, event_id: Text(event()) });
+    let accused = AccusedView {
+        who: "handler.dock7".to_owned(),
+        signer: Some(name("handler.dock7")),
+        did: "signed two events under its number 1".to_owned(),
+        fault: Text(digest("fault")),
+        reported,
+    };
+    EvidenceView {
+        evidence_id: Text(digest("evidence")),
+        kind: "same-number".to_owned(),
+        bytes: 3,
+        accused: vec![accused],
+        reported,
+        evidence: Some(Base64(vec![1, 2, 3])),
+    }
 }
 
 pub fn receipt(leaf_index: u64) -> ReceiptView {

@@ -1,0 +1,135 @@
+//! Evidence that this node was handed or found itself.
+//!
+//! Invariant: whatever is kept names somebody by the unit map of this node, as the rule of a report judges
+//! it. Keeping it is not reporting it: a report is an event that somebody signs.
+
+use consign_ledger::entry::{EntryKey, FaultState, StateView as _};
+use consign_ledger::evidence::{self, Accused, Believed, Case, Evidence, Who};
+use consign_ledger::signer::SignerState;
+use consign_types::codec::Canonical as _;
+use consign_types::digest::Digest;
+use consign_types::double_vote::DoubleVote;
+use consign_types::event::SignedEvent;
+use consign_types::trust::Trust;
+use tracing::{info, warn};
+
+use crate::causes::on_one_line;
+use crate::state::{Committed, sure};
+use crate::store::{By, Fault, Keeping};
+
+/// A file that holds, and whom it names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Judged {
+    /// The file.
+    pub file: Evidence,
+    /// Whom it names, at least one.
+    pub accused: Vec<Accused>,
+}
+
+/// Why a file is not kept.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// It shows nothing.
+    #[error("the evidence does not hold: {0}")]
+    Bad(String),
+    /// The unit map has nothing to check it by.
+    #[error("the ledger cannot judge this evidence: {0}")]
+    NotJudged(&'static str),
+    /// The key is not the device's any more: whoever has it now did nothing.
+    #[error("the evidence is against {0} under a key that is not its key")]
+    WrongKey(String),
+    /// There is no room.
+    #[error("this node has no room for more evidence that nobody has reported")]
+    Full,
+}
+
+impl Refused {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Bad(_) => "bad_evidence",
+            Self::NotJudged(_) => "evidence_not_judged",
+            Self::WrongKey(_) => "wrong_key",
+            Self::Full => "evidence_full",
+        }
+    }
+}
+
+/// Reads a file and says whom it names, by the validators in force.
+///
+/// # Errors
+/// [`Refused::Bad`] where it names nobody, [`Refused::NotJudged`] where nothing here says whose keys they are.
+pub fn read(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
+    let file = Evidence::from_bytes(bytes).map_err(|error| Refused::Bad(on_one_line(&error)))?;
+    if let Case::LogSignature(_) = file.case {
+        return Err(Refused::NotJudged("log keys are no entries of the unit map"));
+    }
+    let trust = trust(committed);
+    let accused = evidence::verify(&file, Believed { trust: &trust, witnesses: &[] })
+        .map_err(|error| Refused::Bad(on_one_line(&error)))?;
+    Ok(Judged { file, accused })
+}
+
+/// Refuses evidence against a device under a key that it has no more, as the rule of a report does.
+fn same_key(committed: &Committed, judged: &Judged) -> Result<(), Refused> {
+    let Case::SameNumber { first, .. } = &judged.file.case else { return Ok(()) };
+    let signed_with = SignedEvent::decode(first).map(|event| event.key_id()).ok();
+    for Accused { who, .. } in &judged.accused {
+        let Who::Device(device) = who else { continue };
+        let entry = committed.get(&EntryKey::Signer(device.clone()));
+        let state = entry.and_then(|bytes| SignerState::from_bytes(&bytes).ok());
+        if state.map(|state| state.key.key_id()) != signed_with {
+            return Err(Refused::WrongKey(device.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a file that a caller hands in, and keeps it.
+///
+/// # Errors
+/// [`Refused`].
+pub fn hand_in(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
+    let judged = read(committed, bytes)?;
+    same_key(committed, &judged)?;
+    let id = judged.file.id();
+    match sure(committed.store().put_evidence(id.0, bytes, By::Caller)) {
+        Keeping::Kept => {
+            info!(code = "audit.evidence.kept", id = %id, kind = %judged.file.case.kind());
+        }
+        Keeping::Known => {}
+        Keeping::Full => return Err(Refused::Full),
+    }
+    Ok(judged)
+}
+
+/// Keeps what consensus found, and then says it. The votes and the validators' keys are all that a file
+/// needs; `None` where the set in force has no such key.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn found(committed: &Committed, votes: DoubleVote) -> Result<Option<Evidence>, Fault> {
+    let trust = trust(committed);
+    let (height, round) = (votes.height.0, votes.round.0);
+    let Some(file) = evidence::double_vote(Believed::from(&trust), &[], votes) else {
+        warn!(code = "consensus.evidence.unusable", height, round);
+        return Ok(None);
+    };
+    let keeping = committed.store().put_evidence(file.id().0, &file.to_bytes(), By::Own)?;
+    warn!(code = "consensus.evidence.found", id = %file.id(), height, round, keeping = ?keeping,
+        help = "report it with `consign evidence submit`");
+    Ok(Some(file))
+}
+
+/// How the ledger knows a fault; `None` until a report of it is committed.
+pub fn reported(committed: &Committed, fault: Digest) -> Option<FaultState> {
+    let bytes = committed.get(&EntryKey::Fault(fault))?;
+    let state = FaultState::from_bytes(&bytes);
+    Some(sure(state.map_err(|error| committed.store().damaged("fault entry", error))))
+}
+
+/// What the unit map believes: the validators in force, and no key besides.
+fn trust(committed: &Committed) -> Trust {
+    let trust = Trust::of_genesis(committed.genesis(), Vec::new());
+    Trust { validators: committed.validators(), ..trust }
+}

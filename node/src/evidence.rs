@@ -73,12 +73,13 @@ pub fn read(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
 /// Refuses evidence against a device under a key that it has no more, as the rule of a report does.
 fn same_key(committed: &Committed, judged: &Judged) -> Result<(), Refused> {
     let Case::SameNumber { first, .. } = &judged.file.case else { return Ok(()) };
-    let signed_with = SignedEvent::decode(first).map(|event| event.key_id()).ok();
+    let Ok(signed) = SignedEvent::decode(first) else { return Ok(()) };
+    let (number, key) = (signed.event().sequence, signed.key_id());
     for Accused { who, .. } in &judged.accused {
         let Who::Device(device) = who else { continue };
         let entry = committed.get(&EntryKey::Signer(device.clone()));
         let state = entry.and_then(|bytes| SignerState::from_bytes(&bytes).ok());
-        if state.map(|state| state.key.key_id()) != signed_with {
+        if !state.is_some_and(|state| state.signs(number, key)) {
             return Err(Refused::WrongKey(device.to_string()));
         }
     }

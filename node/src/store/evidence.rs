@@ -26,6 +26,9 @@ const LEAF: u8 = b'l';
 /// Number -> id, in the order in which they came.
 const ORDER: u8 = b'o';
 
+/// A key and its value.
+type Row = (Box<[u8]>, Box<[u8]>);
+
 /// How full the store is of evidence.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -141,7 +144,7 @@ impl Store {
         &self,
         from: &[u8],
         direction: Direction,
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), Fault>> {
+    ) -> impl Iterator<Item = Result<Row, Fault>> {
         let mode = IteratorMode::From(from, direction);
         let rows = self.db.iterator_cf(self.family(cf::EVIDENCE), mode);
         rows.map(|row| row.map_err(|source| self.failed("read", source)))

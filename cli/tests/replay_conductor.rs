@@ -23,12 +23,13 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView, Update,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
+    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
+    Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::cose_receipt::Algorithm;
-use consign_types::digest::EventId;
+use consign_types::digest::{Digest, EventId};
 use consign_types::event::SignedEvent;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
@@ -295,6 +296,17 @@ impl Backend for Door {
         _: PageLimit,
         _: Order,
     ) -> Result<BlocksPage, RpcError> {
+        Err(absent())
+    }
+    async fn submit_evidence(&self, _: Vec<u8>) -> Result<EvidenceView, RpcError> {
+        Err(absent())
+    }
+    async fn evidence(
+        &self,
+        _: Option<Digest>,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<EvidencePage, RpcError> {
         Err(absent())
     }
     async fn members(&self) -> Result<MembersView, RpcError> {

@@ -5,7 +5,8 @@ mod support;
 
 use std::sync::{Arc, mpsc};
 
-use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts, Vote, VoteKind};
+use consign_consensus::message::{Vote, VoteKind};
+use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
 use consign_ledger::evidence::{self, Accused, Believed, Who};
 use consign_node::driver::{self, Wiring};
 use consign_node::metrics::Metrics;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use consign_rpc::params::{GetEvent, GetEventStatus, SubmitEvent, Wait};
 use consign_rpc::views::{Base64, EventStatus, EventView, Submitted};
 use consign_types::digest::EventId;
-use consign_types::event::SignedEvent;
+use consign_types::event::{Kind, SignedEvent};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -106,14 +106,15 @@ pub(crate) async fn submit(
         wait: wait.into(),
         timeout_ms: Some(global.timeout.saturating_mul(1000)),
     };
-    let mut sent = within(global.patience() * 2, node.call(submit)).await?;
+    let sent = within(global.patience() * 2, node.call(submit)).await;
+    let mut sent = sent.map_err(|failure| with_cancel(failure, &signed))?;
     if !reached(&sent.status, wait) {
         // The node waits less long than it may have been asked to; sending again is harmless, but
         // asking is enough.
         sent.status = follow(console, global, &node, signed.id(), wait).await?;
     }
     console.result(&Sent(sent.clone()))?;
-    settled(&sent.status, wait)
+    settled(&sent.status, wait).map_err(|failure| with_cancel(failure, &signed))
 }
 
 /// Shows an event, and writes its bytes where asked.
@@ -184,6 +185,20 @@ fn reached(status: &EventStatus, wait: Stage) -> bool {
         Stage::Committed => status.is_committed(),
         Stage::Proven => status.is_proven(),
     }
+}
+
+/// An offer that is refused was signed all the same, and whoever saw its bytes can accept it.
+fn with_cancel(failure: Failure, signed: &SignedEvent) -> Failure {
+    if signed.event().action.kind() != Kind::Offer || failure.exit != Exit::Refused {
+        return failure;
+    }
+    let help = format!(
+        "{}; and before you offer the unit to another, sign a cancel of {} and keep it: the offer is \
+         signed, and two of them to two receivers are evidence against you",
+        failure.help,
+        signed.id()
+    );
+    Failure { help, ..failure }
 }
 
 fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {

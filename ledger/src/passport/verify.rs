@@ -316,10 +316,11 @@ impl Verified {
     pub fn flags(&self) -> BTreeSet<Flag> {
         let states = || core::iter::once(&self.state).chain(self.around.iter().map(|(_, s)| s));
         let counted = self.effective;
-        let contested = matches!(
-            self.custody.last(),
-            Some(Holding { custodian: Custodian::Contested { .. }, .. })
-        );
+        // What the file leaves open may have been a dispute.
+        let disputed = |custodian: &Custodian| {
+            matches!(custodian, Custodian::Contested { .. } | Custodian::Undecided)
+        };
+        let contested = self.custody.iter().any(|holding| disputed(&holding.custodian));
         let flags = [
             (Flag::Excursion, counted.excursions > 0),
             (Flag::ExcursionOpen, states().any(|state| state.excursion_open)),

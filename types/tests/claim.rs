@@ -64,12 +64,20 @@ fn a_checksum_that_fits_makes_no_claim() {
     };
     let device = |text: &str| text.parse::<SignerId>().unwrap();
     assert_eq!(renamed("dock7", "dock8"), Err(BadClaim::NoPossession(device("handler.dock8"))));
-    assert_eq!(renamed("handler.dock7", "handlerxdock7"), Err(BadClaim::Member(device("handlerxdock7"))));
+    assert_eq!(
+        renamed("handler.dock7", "handlerxdock7"),
+        Err(BadClaim::Member(device("handlerxdock7")))
+    );
     // The class suggests and decides nothing: whoever hands over the claim may say another.
     let other = string(&claim("handler.dock7", DeviceClass::Gateway, 7).to_bytes());
     assert_eq!(other.parse::<Claim>().map(|claim| claim.class()), Ok(DeviceClass::Gateway));
     assert!(matches!(string(b"\x80").parse::<Claim>(), Err(BadClaim::Malformed(_))));
-    let member = Claim::new(network(), device("handler"), DeviceClass::Office, &SecretKey::from_seed([7; 32]));
+    let member = Claim::new(
+        network(),
+        device("handler"),
+        DeviceClass::Office,
+        &SecretKey::from_seed([7; 32]),
+    );
     assert_eq!(member, Err(BadClaim::Member(device("handler"))));
 }
 

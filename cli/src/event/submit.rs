@@ -101,8 +101,36 @@ pub(crate) async fn submit(
         Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
     })?;
     let node = Node::first(global).await?;
+    let sent = send(console, global, &node, &signed, wait).await?;
+    console.result(&Sent(sent.clone()))?;
+    settled(&sent.status, wait)
+}
+
+/// Sends an event, and waits until it is where `wait` says; prints no result.
+///
+/// # Errors
+/// When the node refuses it, or the wait takes too long.
+pub(crate) async fn bring(
+    console: &Console,
+    global: &Global,
+    node: &Node,
+    signed: &SignedEvent,
+    wait: Stage,
+) -> Result<EventStatus, Failure> {
+    let sent = send(console, global, node, signed, wait).await?;
+    settled(&sent.status, wait)?;
+    Ok(sent.status)
+}
+
+async fn send(
+    console: &Console,
+    global: &Global,
+    node: &Node,
+    signed: &SignedEvent,
+    wait: Stage,
+) -> Result<Submitted, Failure> {
     let submit = SubmitEvent {
-        envelope: Base64(bytes.to_vec()),
+        envelope: Base64(signed.bytes().to_vec()),
         wait: wait.into(),
         timeout_ms: Some(global.timeout.saturating_mul(1000)),
     };
@@ -110,10 +138,9 @@ pub(crate) async fn submit(
     if !reached(&sent.status, wait) {
         // The node waits less long than it may have been asked to; sending again is harmless, but
         // asking is enough.
-        sent.status = follow(console, global, &node, signed.id(), wait).await?;
+        sent.status = follow(console, global, node, signed.id(), wait).await?;
     }
-    console.result(&Sent(sent.clone()))?;
-    settled(&sent.status, wait)
+    Ok(sent)
 }
 
 /// Shows an event, and writes its bytes where asked.
@@ -204,7 +231,7 @@ fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
     }
 }
 
-fn progress(status: &EventStatus) -> String {
+pub(crate) fn progress(status: &EventStatus) -> String {
     match status {
         EventStatus::Unknown => "unknown: the node has never seen it".to_owned(),
         EventStatus::Accepted => "accepted: the node holds it and passes it on".to_owned(),

@@ -150,6 +150,15 @@ impl SignerState {
         self.keys().find(|key| key.key_id() == *key_id)
     }
 
+    /// Since when its member says that somebody else may have had its key. What it dates from then on is
+    /// disputed: shown so, and nothing else.
+    pub const fn suspected_since(&self) -> Option<Millis> {
+        match self.status {
+            Status::Revoked { suspected_since, .. } => suspected_since,
+            Status::Active | Status::Suspended { .. } => None,
+        }
+    }
+
     /// A member's own key: it enrols and revokes, files testimony and reports, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::State;
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::event::progress;
+use crate::event::{disputed, progress};
 use crate::failure::Failure;
 use crate::node::{Node, within};
 
@@ -90,11 +90,12 @@ impl Report for History {
             let content = &view.content;
             let (signer, number) = (&content.signer, content.sequence);
             format!(
-                "{signer} {number}  {} {}  {}\n  {}",
+                "{signer} {number}  {} {}  {}\n  {}{}",
                 content.kind,
                 content.subject,
                 content.event_id,
-                progress(&view.status)
+                progress(&view.status),
+                disputed(view)
             )
         };
         self.events.iter().map(line).collect::<Vec<_>>().join("\n")

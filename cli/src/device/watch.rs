@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::args::Global;
 use crate::console::{Console, Format};
-use crate::event::progress;
+use crate::event::{disputed, progress};
 use crate::failure::Failure;
 use crate::node::{Node, failure};
 
@@ -84,7 +84,8 @@ fn print(console: &Console, global: &Global, view: &EventView) -> Result<(), Fai
             let content = &view.content;
             let (signer, number) = (&content.signer, content.sequence);
             let (kind, subject, how) = (content.kind, &content.subject, progress(&view.status));
-            format!("{signer} {number}  {kind} {subject}  {how}")
+            let doubt = disputed(view);
+            format!("{signer} {number}  {kind} {subject}  {how}{doubt}")
         }
     };
     console.data(format!("{line}\n").as_bytes())

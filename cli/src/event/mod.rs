@@ -28,7 +28,7 @@ use crate::{instant, verify};
 use form::{Form, Signer};
 
 pub use submit::Stage;
-pub(crate) use submit::{bring, progress, submit};
+pub(crate) use submit::{bring, disputed, progress, submit};
 
 /// `consign event`.
 #[derive(Debug, Subcommand)]

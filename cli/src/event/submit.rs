@@ -68,7 +68,7 @@ impl Report for Shown {
         lines.extend(content.place.as_ref().map(|place| format!("place     {place}")));
         lines.extend(content.basis.as_ref().map(|basis| format!("basis     {basis}")));
         lines.extend(content.fields.iter().map(|(name, value)| format!("{name:<9} {value}")));
-        lines.push(format!("progress  {}", progress(&self.0.status)));
+        lines.push(format!("progress  {}{}", progress(&self.0.status), disputed(&self.0)));
         lines.join("\n")
     }
 }
@@ -229,6 +229,15 @@ fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
             ))
         }
     }
+}
+
+/// Whose word is in doubt, as the rest of a line.
+pub(crate) fn disputed(view: &EventView) -> String {
+    let signers: Vec<String> = view.disputed.iter().map(ToString::to_string).collect();
+    if signers.is_empty() {
+        return String::new();
+    }
+    format!("; disputed: others may have had {}", signers.join(", "))
 }
 
 pub(crate) fn progress(status: &EventStatus) -> String {

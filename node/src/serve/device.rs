@@ -5,10 +5,12 @@ use consign_ledger::signer::{SignerState, Status};
 use consign_rpc::errors::RpcError;
 use consign_rpc::page::{Cursor, PAGE_BYTES_MAX, PageLimit};
 use consign_rpc::views::{
-    DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,
+    DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, EventStatus, EventView,
+    PastKeyView,
 };
 use consign_types::block::LeafIndex;
 use consign_types::digest::{Digest, encode_hex};
+use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
 
 use super::{Serving, text};
@@ -80,6 +82,22 @@ impl Serving {
         }
         let next_cursor = Some(Cursor::at(&feed, next));
         Ok(DeviceHistoryPage { data, next_cursor, has_next_page: read < leaves.len() })
+    }
+
+    /// An event, marked where a member doubts who signed it.
+    pub(super) fn view(&self, signed: &SignedEvent, status: EventStatus) -> EventView {
+        let mut view = EventView::new(signed, status);
+        let event = signed.event();
+        for said in [event].into_iter().chain(event.action.inner().map(SignedEvent::event)) {
+            let key = EntryKey::Signer(said.signer.clone());
+            let state = read::<SignerState>(&*self.parts.committed, &key);
+            let since = state.and_then(|state| state.suspected_since());
+            let signer = text(said.signer.clone());
+            if since.is_some_and(|since| said.time >= since) && !view.disputed.contains(&signer) {
+                view.disputed.push(signer);
+            }
+        }
+        view
     }
 
     fn find_device(&self, device: &SignerId) -> Option<DeviceView> {

@@ -7,10 +7,10 @@ use std::path::Path;
 use consign_cli::keys::Purpose;
 use consign_rpc::client::Client;
 use consign_rpc::params::{GetDevice, GetDeviceHistory};
-use consign_rpc::views::{DeviceState, DeviceView, EventView};
+use consign_rpc::views::{DeviceState, DeviceStatus, DeviceView, EventView};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{Ran, shell};
-use consign_types::event::SignedEvent;
+use consign_types::event::{Kind, SignedEvent};
 
 const PAGE: &str = include_str!("../../../docs/operating/devices.md");
 
@@ -130,7 +130,15 @@ async fn devices_live_as_the_manual_says() {
     assert_eq!(blocks.next(), None, "every block of the page was run");
 
     let dock7 = device(&client, "handler.dock7").await;
-    assert_eq!(dock7.status.state(), DeviceState::Revoked);
+    let DeviceStatus::Revoked { suspected_since: Some(since), .. } = &dock7.status else {
+        panic!("it is revoked: {:?}", dock7.status);
+    };
+    for view in history(&client, "handler.dock7").await {
+        let own = view.content.signer == dock7.device;
+        let testified = view.content.kind.0 == Kind::Testimony;
+        let doubtful = (own || testified) && view.content.device_time.ms >= since.ms;
+        assert_eq!(view.disputed.contains(&dock7.device), doubtful, "{:?}", view.content);
+    }
     assert_eq!(device(&client, "handler.dock8").await.status.state(), DeviceState::Revoked);
     let dock9 = device(&client, "handler.dock9").await;
     assert_eq!(dock9.classes, ["00", "trk"]);

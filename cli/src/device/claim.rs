@@ -109,8 +109,8 @@ pub async fn run(console: &Console, global: &Global, args: ClaimArgs) -> Result<
 
 /// The enrolment of a device with this key.
 pub fn enrolment(key: PublicKey, possession: Signature, scope: Scope) -> Action {
-    let Scope { kinds, places, classes } = scope;
-    Action::Enrol { key, possession, kinds, places, classes }
+    let Scope { kinds, places, classes, until } = scope;
+    Action::Enrol { key, possession, kinds, places, classes, until }
 }
 
 /// How a device that is enrolled differs from what it is to be; none where it does not.
@@ -121,7 +121,9 @@ pub fn differs(known: &DeviceView, key: PublicKey, scope: &Scope) -> Option<Fail
     } else if known.key.0 != key {
         format!("{device} is enrolled already, under key {}", known.key_id)
     } else if !same_scope(known, scope) {
-        format!("{device} is enrolled already, for other kinds, places or units")
+        format!(
+            "{device} is enrolled already, for other kinds, places or units, or with another end"
+        )
     } else {
         return None;
     };
@@ -133,5 +135,6 @@ fn same_scope(known: &DeviceView, scope: &Scope) -> bool {
     let kinds = known.kinds.iter().map(|kind| kind.0).eq(scope.kinds.iter());
     let places = known.places.iter().map(|place| &place.0).eq(&scope.places);
     let classes = known.classes.iter().map(String::as_str);
-    kinds && places && classes.eq(scope.classes.iter().map(|class| class.prefix()))
+    let until = known.until.as_ref().map(|until| until.ms) == scope.until.map(|until| until.0);
+    kinds && places && until && classes.eq(scope.classes.iter().map(|class| class.prefix()))
 }

@@ -85,6 +85,8 @@ pub struct NewArgs {
 enum State {
     /// May sign
     Active,
+    /// Past the end of its enrolment
+    Expired,
     /// Named by evidence
     Suspended,
     /// Revoked by its member
@@ -95,6 +97,7 @@ impl From<State> for DeviceState {
     fn from(state: State) -> Self {
         match state {
             State::Active => Self::Active,
+            State::Expired => Self::Expired,
             State::Suspended => Self::Suspended,
             State::Revoked => Self::Revoked,
         }

@@ -5,7 +5,10 @@ use consign_types::claim::DeviceClass;
 use consign_types::event::{Kind, KindSet};
 use consign_types::limits::ENROL_SCOPES_MAX;
 use consign_types::place::Place;
+use consign_types::time::Millis;
 use consign_types::unit::UnitClass;
+
+use crate::instant;
 
 /// Words for several kinds at once.
 const GROUPS: &[(&str, &[Kind])] = &[
@@ -58,6 +61,9 @@ pub struct ScopeArgs {
     /// Classes of unit that it may sign for: 00, 01, s10, bic, trk; any where absent
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     units: Vec<String>,
+    /// Until when it may sign: 2026-11-22T12:00:03Z; without an end where absent
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    until: Option<Millis>,
 }
 
 /// What a device may sign.
@@ -69,6 +75,8 @@ pub struct Scope {
     pub places: Vec<Place>,
     /// Classes of unit, ascending; any where empty.
     pub classes: Vec<UnitClass>,
+    /// Until when, by block time; without an end where absent.
+    pub until: Option<Millis>,
 }
 
 /// A word that means nothing, and which of the three lists it stands in.
@@ -86,12 +94,13 @@ impl ScopeArgs {
     /// # Errors
     /// The first word that means nothing.
     pub fn scope(&self, class: DeviceClass) -> Result<Scope, BadScope> {
-        Scope::parse(
+        let scope = Scope::parse(
             self.may.iter().map(String::as_str),
             self.places.iter().map(String::as_str),
             self.units.iter().map(String::as_str),
             class,
-        )
+        )?;
+        Ok(Scope { until: self.until, ..scope })
     }
 }
 
@@ -135,7 +144,7 @@ impl Scope {
             let why = format!("{} places; {ENROL_SCOPES_MAX} at most", places.len());
             return Err(bad("places", why));
         }
-        Ok(Self { kinds: KindSet::of(&set), places, classes: ascending(classes)? })
+        Ok(Self { kinds: KindSet::of(&set), places, classes: ascending(classes)?, until: None })
     }
 }
 

@@ -48,6 +48,9 @@ impl Report for Shown {
         line("may", words(&view.kinds));
         line("places", any(words(&view.places)));
         line("units", any(view.classes.join(", ")));
+        if let Some(until) = &view.until {
+            line("until", until.rfc3339.clone());
+        }
         let missing: Vec<String> = view.missing.iter().map(ToString::to_string).collect();
         let missing = match missing.is_empty() {
             true => String::new(),
@@ -166,6 +169,7 @@ pub async fn history(console: &Console, global: &Global, device: SignerId) -> Re
 pub fn state(status: &DeviceStatus) -> String {
     match status {
         DeviceStatus::Active => "active".to_owned(),
+        DeviceStatus::Expired { at } => format!("expired at {}", at.rfc3339),
         DeviceStatus::Suspended { evidence } => format!("suspended by evidence {evidence}"),
         DeviceStatus::Revoked { at, suspected_since: None } => format!("revoked at {}", at.rfc3339),
         DeviceStatus::Revoked { at, suspected_since: Some(since) } => {

@@ -21,9 +21,10 @@ use consign_types::party::{PartyId, SignerId};
 
 use super::scope::Scope;
 use crate::failure::{Failure, chain};
+use crate::instant;
 
-const COLUMNS: [&str; 8] =
-    ["label", "claim", "key", "possession", "class", "kinds", "places", "units"];
+const COLUMNS: [&str; 9] =
+    ["label", "claim", "key", "possession", "class", "kinds", "places", "units", "until"];
 /// Bytes of a table.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Wrong cells that are named; the others are counted.
@@ -150,6 +151,9 @@ impl Cells<'_> {
         // Without a class there are kinds: which class is usual does not matter then.
         let scope = Scope::parse(kinds, places, units, class.unwrap_or(DeviceClass::Office))
             .map_err(|bad| self.wrong(bad.list, bad.why))?;
+        let until = self.cell("until").map(instant::parse).transpose();
+        let until = until.map_err(|why| self.wrong("until", why))?;
+        let scope = Scope { until, ..scope };
         Ok(Row { line: self.line, device, key, possession, scope })
     }
 
@@ -219,6 +223,7 @@ impl Cells<'_> {
 mod tests {
     use consign_types::digest::Digest;
     use consign_types::key::SecretKey;
+    use consign_types::time::Millis;
 
     use super::*;
 
@@ -243,9 +248,9 @@ mod tests {
         let (one, other) = (claim("handler.dock7"), claim("handler.dock8"));
         let (key, possession) = (other.key(), other.possession());
         let table = format!(
-            "label,claim,key,possession,class,kinds,places,units\n\
-             dock7,{one},,,,,,\n\
-             dock8,,{key},{possession},,arrive  depart,414/9521321000018,00 bic\n"
+            "label,claim,key,possession,class,kinds,places,units,until\n\
+             dock7,{one},,,,,,,\n\
+             dock8,,{key},{possession},,arrive  depart,414/9521321000018,00 bic,2030-01-01T00:00:00Z\n"
         );
         let scope = |kinds: &[&str], places: &[&str], units: &[&str]| {
             let (kinds, places, units) =
@@ -260,6 +265,7 @@ mod tests {
             scope,
         };
         let second = scope(&["arrive", "depart"], &["414/9521321000018"], &["00", "bic"]);
+        let second = Scope { until: Some(Millis(1_893_456_000_000)), ..second };
         assert_eq!(
             read(&table),
             Ok(vec![row(2, &one, scope(&[], &[], &[])), row(3, &other, second)])
@@ -300,7 +306,7 @@ mod tests {
     fn a_table_of_other_columns_or_without_rows_is_refused_at_once() {
         assert_eq!(
             read("label,colour\n").unwrap_err()[0],
-            "1: no column is called \"colour\"; known are label, claim, key, possession, class, kinds, places, units"
+            "1: no column is called \"colour\"; known are label, claim, key, possession, class, kinds, places, units, until"
         );
         assert_eq!(read("label,label\n").unwrap_err(), ["1: column label stands there twice"]);
         assert_eq!(read("label,claim\n").unwrap_err(), ["1: the table has no rows"]);

@@ -102,14 +102,18 @@ impl Serving {
 
     fn find_device(&self, device: &SignerId) -> Option<DeviceView> {
         let committed = &self.parts.committed;
-        let height = committed.tip().height().0;
+        let tip = committed.tip();
         let state: SignerState = read(&**committed, &EntryKey::Signer(device.clone()))?;
         Some(DeviceView {
             device: device.clone().into(),
             party: device.party().clone().into(),
-            height,
+            height: tip.height().0,
             status: match state.status {
-                Status::Active => DeviceStatus::Active,
+                // As the next block would judge it, which is later than the last.
+                Status::Active => match state.until.filter(|until| *until <= tip.record.time) {
+                    Some(until) => DeviceStatus::Expired { at: until.into() },
+                    None => DeviceStatus::Active,
+                },
                 Status::Suspended { evidence } => {
                     DeviceStatus::Suspended { evidence: evidence.into() }
                 }
@@ -132,6 +136,7 @@ impl Serving {
             kinds: state.kinds.iter().map(text).collect(),
             places: state.places.into_iter().map(text).collect(),
             classes: state.classes.iter().map(|class| class.prefix().to_owned()).collect(),
+            until: state.until.map(Into::into),
             next_sequence: state.sequence.high().saturating_add(1),
             missing: state.sequence.missing().to_vec(),
             floor: state.sequence.floor(),

@@ -10,6 +10,7 @@ pub mod args;
 pub mod audit;
 pub mod config;
 pub mod console;
+pub mod device;
 pub mod devnet;
 pub mod event;
 pub mod evidence;
@@ -62,6 +63,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Config(command) => config::run(command),
         Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
+        Command::Device(command) => wait_for(device::run(console, global, *command)),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

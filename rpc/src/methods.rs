@@ -8,14 +8,16 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::ErrorKind;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, Nothing, SubmitBatch, SubmitEvent,
-    SubmitEvidence, SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit,
+    ListDevices, Nothing, SubmitBatch, SubmitEvent, SubmitEvidence, SubscribeBlocks,
+    SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
-    BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, EvidencePage, EvidenceView, HistoryPage, InclusionView, MembersView, PassportView,
-    ReceiptView, StatusView, Submitted, UnitView,
+    BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView,
+    DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
+    HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted,
+    UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -189,6 +191,15 @@ methods! {
             [RuleViolation PoolFull];
         GetEvidence = "audit_getEvidence" -> EvidencePage,
             "Tells the evidence that the node has, newest first, page by page; or one file by its id.",
+            [NotFound StaleCursor];
+        GetDevice = "device_get" -> DeviceView,
+            "Tells whether a device may sign, what, under which key, and its next number.",
+            [NotFound];
+        ListDevices = "device_list" -> DevicesPage,
+            "Tells devices in the order of their enrolment, page by page.",
+            [StaleCursor];
+        GetDeviceHistory = "device_history" -> DeviceHistoryPage,
+            "Tells the events that a device signed or that are about it, oldest first, page by page.",
             [NotFound StaleCursor];
     }
     feeds {

@@ -3,6 +3,7 @@
 //! Reads come from the store and the tip; nothing here changes anything but the pool. Blocking work runs
 //! off the async workers.
 
+mod device;
 mod evidence;
 mod feeds;
 mod files;
@@ -23,16 +24,17 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
-    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
-    EvidencePage, EvidenceView, Finality, HistoryPage, InclusionView, MemberView, MembersView,
-    PassportView, PeerView, PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView,
-    ValidatorView, ValidatorsView,
+    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
+    DeviceState, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
+    Finality, HistoryPage, InclusionView, MemberView, MembersView, PassportView, PeerView,
+    PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView,
+    ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
-use consign_types::party::PartyId;
+use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use tokio::net::TcpListener;
 
@@ -245,7 +247,7 @@ impl Serving {
     fn event_view(&self, index: LeafIndex) -> Option<EventView> {
         let bytes = sure(self.parts.committed.store().leaf(index))?;
         let signed = SignedEvent::decode(&bytes).ok()?;
-        Some(EventView::new(&signed, self.committed_status(index)))
+        Some(self.view(&signed, self.committed_status(index)))
     }
 }
 
@@ -325,7 +327,7 @@ impl Backend for Serving {
                 return Ok(view);
             }
             match own.parts.pool.get(&event) {
-                Some(pooled) => Ok(EventView::new(pooled.signed(), EventStatus::Accepted)),
+                Some(pooled) => Ok(own.view(pooled.signed(), EventStatus::Accepted)),
                 None => Err(RpcError::not_found(format!("no event {event} is known here"))),
             }
         })
@@ -407,6 +409,30 @@ impl Backend for Serving {
             None => own.evidence_page(cursor.as_ref(), limit),
         })
         .await
+    }
+
+    async fn device(&self, device: SignerId) -> Result<DeviceView, RpcError> {
+        self.blocking(move |own| own.device_view(&device)).await
+    }
+
+    async fn devices(
+        &self,
+        party: Option<PartyId>,
+        state: Option<DeviceState>,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DevicesPage, RpcError> {
+        self.blocking(move |own| own.devices_page(party.as_ref(), state, cursor.as_ref(), limit))
+            .await
+    }
+
+    async fn device_history(
+        &self,
+        device: SignerId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DeviceHistoryPage, RpcError> {
+        self.blocking(move |own| own.device_history_page(&device, cursor.as_ref(), limit)).await
     }
 
     async fn status(&self) -> Result<StatusView, RpcError> {

@@ -144,6 +144,7 @@ impl Scribe {
             kinds: KindSet::of(&device_kinds),
             places: Vec::new(),
             classes: Vec::new(),
+            until: None,
         };
         sign(self.draft(id.party().as_str(), subject, action))
     }

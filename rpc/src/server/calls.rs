@@ -16,9 +16,9 @@ use crate::errors::RpcError;
 use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
-    SubmitEvidence, wait_timeout,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit,
+    ListDevices, SubmitBatch, SubmitEvent, SubmitEvidence, wait_timeout,
 };
 use crate::views::{
     Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
@@ -55,6 +55,13 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: SubmitEvidence| async move { n.submit_evidence(p.evidence.0).await })?;
     call(to, |n: Node, p: GetEvidence| async move {
         n.evidence(p.evidence_id.map(|id| id.0), p.cursor, p.limit).await
+    })?;
+    call(to, |n: Node, p: GetDevice| async move { n.device(p.device_id.0).await })?;
+    call(to, |n: Node, p: ListDevices| async move {
+        n.devices(p.party.map(|party| party.0), p.state, p.cursor, p.limit).await
+    })?;
+    call(to, |n: Node, p: GetDeviceHistory| async move {
+        n.device_history(p.device_id.0, p.cursor, p.limit).await
     })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, devnet, event, evidence, keys, network, passport, proof, replay, unit, verify,
-    witness,
+    audit, config, devnet, doctor, event, evidence, keys, network, passport, proof, replay, unit,
+    verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -114,7 +114,7 @@ pub enum Command {
     /// Replay freight traffic as signed custody events
     #[command(subcommand)]
     Replay(replay::Command),
-    /// Check a node's configuration
+    /// Check and show a node's configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Ask whether nodes are well
@@ -130,4 +130,7 @@ pub enum Command {
     /// Hand in, report, list and fetch evidence of misbehaviour
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Look after your own node
+    #[command(subcommand)]
+    Node(doctor::Command),
 }

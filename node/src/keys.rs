@@ -43,7 +43,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// Others may read it.
-    #[error("key file {path} has mode {mode:04o}; nobody else may read it: chmod 600 {path}")]
+    #[error("key file {path} has mode {mode:04o}; nobody else may read it")]
     Mode {
         /// The file.
         path: PathBuf,
@@ -62,19 +62,29 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// What to change.
+    pub fn mend(&self) -> String {
+        match self {
+            Self::Read { .. } => "name the directory or file of this node's keys".to_owned(),
+            Self::Mode { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::Format { .. } => "put this node's own key there".to_owned(),
+        }
+    }
+}
+
 impl Keys {
-    /// Reads `consensus.key`, `cosigner.key`, `log.key` and `network.key` in `dir`, and the receipt key
-    /// in the file that is named.
+    /// Reads `consensus.key`, `cosigner.key`, `log.key` and `network.key` in `dir`; no receipt key.
     ///
     /// # Errors
     /// When one is missing, readable by others, or made for something else.
-    pub fn load(dir: &Path, receipt: Option<&Path>) -> Result<Self, KeyError> {
+    pub fn load(dir: &Path) -> Result<Self, KeyError> {
         Ok(Self {
             consensus: read_key(dir, "consensus")?,
             cosigner: read_key(dir, "cosigner")?,
             log: read_key(dir, "log")?,
             network: read_key(dir, "network")?,
-            receipt: receipt.map(read_receipt_key).transpose()?,
+            receipt: None,
         })
     }
 }
@@ -84,7 +94,11 @@ fn read_key(dir: &Path, purpose: &'static str) -> Result<SecretKey, KeyError> {
     Ok(SecretKey::from_seed(*seed))
 }
 
-fn read_receipt_key(path: &Path) -> Result<Es256SecretKey, KeyError> {
+/// Reads the key for COSE receipts in the file at `path`.
+///
+/// # Errors
+/// When it is missing, readable by others, or made for something else.
+pub fn read_receipt_key(path: &Path) -> Result<Es256SecretKey, KeyError> {
     let purpose = "receipt";
     let scalar = read_seed(path.to_owned(), purpose)?;
     let bad = |_| KeyError::Format { path: path.to_owned(), purpose };

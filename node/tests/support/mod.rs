@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod forge;
+pub mod home;
 pub mod variant;
 pub mod wait;
 

@@ -14,6 +14,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::encode_hex;
 use consign_types::es256::Es256SecretKey;
 use consign_types::genesis::Genesis;
+use consign_types::key_file::{Fresh, seal};
 
 use support::home::{CONFIG, lay_out, write_file, write_key};
 use support::{genesis, genesis_of, key, party};
@@ -150,7 +151,7 @@ fn a_key_file_of_any_other_form_is_refused() {
         assert_eq!(
             refusal,
             "consignd.toml:8: keys/log.key is not a log key: expected one line `consign-key-v1 log \
-             <64 hex digits>`; put this node's own key there"
+             <64 hex digits>`, or one that `consign key encrypt` made of it; put this node's own key there"
         );
         assert!(!refusal.contains(&seed), "a seed is never printed");
     }
@@ -168,9 +169,50 @@ fn nothing_else_is_taken_for_a_receipt_key() {
         assert_eq!(
             refusal(dir.path()),
             "consignd.toml:9: receipt.key is not a receipt key: expected one line `consign-key-v1 \
-             receipt <64 hex digits>`; put this node's own key there"
+             receipt <64 hex digits>`, or one that `consign key encrypt` made of it; put this node's own \
+             key there"
         );
     }
+}
+
+/// Keys under a passphrase open with the right one; any other, and none, is said clearly.
+#[test]
+fn encrypted_keys_are_opened_by_the_passphrase_in_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = CONFIG.replace("[rpc]", "passphrase_file = \"passphrase\"\n[rpc]");
+    lay_out(dir.path(), &genesis(), &named);
+    let seed = key("airline log").to_seed();
+    let fresh = Fresh { salt: [1; 16], iv: [2; 16] };
+    let text = seal("log", &seed, b"correct horse", fresh).unwrap();
+    write_file(&dir.path().join("keys/log.key"), &text, 0o600);
+    let passphrase = dir.path().join("passphrase");
+
+    write_file(&passphrase, "correct horse\n", 0o600);
+    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
+    assert_eq!(config.keys.log.public(), key("airline log").public());
+
+    write_file(&passphrase, "battery staple\n", 0o600);
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:8: key file keys/log.key cannot be opened: the passphrase does not open it; name \
+         the file of the right passphrase in node.passphrase_file"
+    );
+    write_file(&passphrase, "\n", 0o600);
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:10: passphrase holds no passphrase: one line of text, at most 1024 bytes; write \
+         the passphrase there, in one line"
+    );
+    fs::write(
+        dir.path().join("consignd.toml"),
+        named.replace("passphrase_file", "#").replace("NETWORK", &genesis().network().to_string()),
+    )
+    .unwrap();
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:8: key file keys/log.key cannot be opened: it is encrypted, and there is no \
+         passphrase; name the file of the passphrase in node.passphrase_file"
+    );
 }
 
 #[test]

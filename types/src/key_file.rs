@@ -292,6 +292,23 @@ mod tests {
         }
     }
 
+    /// docs/spec/key-file.md. `UPDATE=1` prints what it should hold.
+    #[test]
+    fn the_examples_of_the_specification_are_what_is_written() {
+        let page = include_str!("../../docs/spec/key-file.md");
+        let seed = core::array::from_fn(|i| i as u8);
+        let fresh = Fresh { salt: [0x11; 16], iv: [0x22; 16] };
+        let sealed = seal("consensus", &seed, b"correct horse", fresh).unwrap();
+        let plain = clear("consensus", &seed);
+        if std::env::var_os("UPDATE").is_some() {
+            std::println!("{}\n{sealed}", *plain);
+        } else {
+            assert!(page.contains(&*plain) && page.contains(&sealed));
+        }
+        let opened = KeyFile::parse(&sealed).unwrap().open("consensus", Some(b"correct horse"));
+        assert_eq!(opened.map(|seed| *seed), Ok(seed));
+    }
+
     /// The first line is not under the passphrase: whoever changes it gets nothing but a refusal.
     #[test]
     fn a_first_line_that_names_another_key_is_refused() {

@@ -25,7 +25,7 @@ use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
 use crate::causes::on_one_line;
-use crate::keys::{KeyError, Keys, read_receipt_key};
+use crate::keys::{KeyError, Keys, Passphrase, read_receipt_key};
 
 pub use listeners::Listener;
 pub use problem::{ConfigError, Place, Problem};
@@ -237,8 +237,14 @@ impl Reader {
         let refuse = |values: &mut Values, name: &str, error: &KeyError| {
             values.refuse(name, on_one_line(error), error.mend());
         };
-        let keys = Keys::load(&dir).map_err(|e| refuse(&mut self.values, "node.keys_dir", &e));
-        let receipt = receipt.map(|path| read_receipt_key(&path)).transpose();
+        let named = self.path("node.passphrase_file").or_else(Passphrase::credential);
+        let passphrase = named.map(|path| Passphrase::read(&path)).transpose();
+        let passphrase =
+            passphrase.map_err(|e| refuse(&mut self.values, "node.passphrase_file", &e)).ok()?;
+        let passphrase = passphrase.as_ref();
+        let keys =
+            Keys::load(&dir, passphrase).map_err(|e| refuse(&mut self.values, "node.keys_dir", &e));
+        let receipt = receipt.map(|path| read_receipt_key(&path, passphrase)).transpose();
         let receipt = receipt.map_err(|e| refuse(&mut self.values, "node.receipt_key", &e));
         Some(Keys { receipt: receipt.ok()?, ..keys.ok()? })
     }

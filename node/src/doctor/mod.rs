@@ -138,7 +138,8 @@ impl Patient {
 
     /// Every key file there is, among them those that the node does not read, and the directories.
     fn modes(&self, findings: &mut Vec<Finding>) {
-        let mut files: Vec<PathBuf> = self.path("node.receipt_key").into_iter().collect();
+        let named = ["node.receipt_key", "node.passphrase_file"];
+        let mut files: Vec<PathBuf> = named.iter().filter_map(|name| self.path(name)).collect();
         if let Some(dir) = self.path("node.keys_dir") {
             let found =
                 fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use consign_types::es256::Es256SecretKey;
-use consign_types::key::SecretKey;
+use consign_types::key::{SecretKey, Signer};
 use consign_types::key_file::{
     BadKeyFile, KEY_FILE_BYTES_MAX, KeyFile, PASSPHRASE_BYTES_MAX, RECEIPT,
 };
@@ -21,12 +22,12 @@ pub const CREDENTIAL: &str = "consign-passphrase";
 /// The private keys of a node; distinct, because each speaks for something else.
 #[derive(Debug)]
 pub struct Keys {
-    /// Signs proposals and votes.
-    pub consensus: SecretKey,
+    /// Signs proposals and votes. This one and the next two may be kept by something else than a file.
+    pub consensus: Arc<dyn Signer>,
     /// Cosigns checkpoints.
-    pub cosigner: SecretKey,
+    pub cosigner: Arc<dyn Signer>,
     /// Signs checkpoints as the serving log.
-    pub log: SecretKey,
+    pub log: Arc<dyn Signer>,
     /// Identity on the peer-to-peer network.
     pub network: SecretKey,
     /// Makes COSE receipts for tools that know no Ed25519; few nodes have one.
@@ -140,9 +141,9 @@ impl Keys {
             Ok(SecretKey::from_seed(*seed))
         };
         Ok(Self {
-            consensus: key("consensus")?,
-            cosigner: key("cosigner")?,
-            log: key("log")?,
+            consensus: Arc::new(key("consensus")?),
+            cosigner: Arc::new(key("cosigner")?),
+            log: Arc::new(key("log")?),
             network: key("network")?,
             receipt: None,
         })

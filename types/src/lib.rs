@@ -21,6 +21,8 @@ pub mod es256;
 pub mod event;
 pub mod genesis;
 pub mod key;
+#[cfg(feature = "key-file")]
+pub mod key_file;
 pub mod limits;
 pub mod merkle;
 pub mod note;

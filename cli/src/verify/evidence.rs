@@ -51,5 +51,5 @@ pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
 
 /// Whether bytes are wrong, or only nobody trusted is in the file.
 const fn untrusted(error: &BadEvidence) -> bool {
-    matches!(error.why, Why::Network | Why::Origin | Why::SetLink(_) | Why::UnknownKey(_))
+    matches!(error.why, Why::Network | Why::Origin | Why::SetLink(_))
 }

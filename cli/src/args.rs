@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::console::Format;
 use crate::{
     audit, config, device, devnet, doctor, event, evidence, keys, network, passport, proof, replay,
-    unit, verify, witness,
+    token, unit, verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -64,6 +64,15 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub trust: Option<PathBuf>,
+    /// File of mode 0600 with the token that is shown to nodes, or lines of a node's address and its token
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONSIGN_TOKEN_FILE",
+        help_heading = "Global options"
+    )]
+    pub token_file: Option<PathBuf>,
     /// Seconds to wait for an answer
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Global options")]
     pub timeout: u64,
@@ -136,4 +145,7 @@ pub enum Command {
     /// Look after your own node
     #[command(subcommand)]
     Node(doctor::Command),
+    /// Make tokens that open a node's door
+    #[command(subcommand)]
+    Token(token::Command),
 }

@@ -48,7 +48,7 @@ pub async fn run(console: &Console, global: &Global) -> Result<(), Failure> {
 }
 
 async fn ask(global: &Global, url: String) -> Result<NodeHealth, Failure> {
-    let node = Node::new(&url)?;
+    let node = Node::named(global, &url)?;
     Ok(match within(global.patience(), node.status()).await {
         Err(failure) => NodeHealth {
             node: url,

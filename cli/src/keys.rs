@@ -286,8 +286,15 @@ fn unusable(path: &Path, purpose: &str, error: BadKeyFile) -> Failure {
     }
 }
 
-/// The text of a file that nobody else may read.
-fn read_private(path: &Path, what: &str, bytes_max: usize) -> Result<Zeroizing<String>, Failure> {
+/// The text of a file that nobody else may read; none of one that is longer.
+///
+/// # Errors
+/// When it cannot be read, or others may.
+pub fn read_private(
+    path: &Path,
+    what: &str,
+    bytes_max: usize,
+) -> Result<Zeroizing<String>, Failure> {
     let failed = |e| Failure::file("read", path, e);
     let file = fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o777;

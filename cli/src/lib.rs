@@ -24,6 +24,7 @@ pub mod node;
 pub mod passport;
 pub mod proof;
 pub mod replay;
+pub mod token;
 pub mod unit;
 pub mod verify;
 pub mod witness;
@@ -58,7 +59,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),
         Command::Passport(command) => wait_for(passport::run(console, global, command)),
         Command::Verify(args) => wait_for(verify::run(console, global, &args)),
-        Command::Audit(command) => audit::run(console, global.trust.as_deref(), command),
+        Command::Audit(command) => audit::run(console, global, command),
         Command::Export(command) => wait_for(audit::export(console, global, command)),
         Command::Replay(command) => wait_for(replay::run(console, command)),
         Command::Config(command) => config::run(global, &command),
@@ -66,6 +67,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
         Command::Device(command) => wait_for(device::run(console, global, *command)),
         Command::Node(command) => doctor::run(global, &command),
+        Command::Token(command) => token::run(console, command),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -9,6 +9,7 @@ use consign_rpc::views::StatusView;
 
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
+use crate::token;
 
 /// Where a node of a development network answers unless told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:9101";
@@ -31,6 +32,16 @@ impl Node {
         Ok(Self { url: url.to_owned(), client })
     }
 
+    /// The node at `url`, which is shown what the command line has for it.
+    ///
+    /// # Errors
+    /// When `url` is none, or what is to be shown cannot be read.
+    pub fn named(global: &Global, url: &str) -> Result<Self, Failure> {
+        let credentials = token::credentials(global, url)?;
+        let client = Client::connect_with(url, credentials).map_err(|e| failure(url, e))?;
+        Ok(Self { url: url.to_owned(), client })
+    }
+
     /// The first of the nodes on the command line that answers.
     ///
     /// # Errors
@@ -38,7 +49,7 @@ impl Node {
     pub async fn first(global: &Global) -> Result<Self, Failure> {
         let mut failed = None;
         for url in urls(global) {
-            let node = Self::new(&url)?;
+            let node = Self::named(global, &url)?;
             match within(global.patience(), node.status()).await {
                 Ok(_) => return Ok(node),
                 Err(failure) => failed = Some(failure),
@@ -108,6 +119,8 @@ pub fn failure(url: &str, error: ClientError) -> Failure {
     let exit = match error.kind {
         ErrorKind::Rejected
         | ErrorKind::Unauthorised
+        | ErrorKind::Unauthenticated
+        | ErrorKind::ScopeMissing
         | ErrorKind::BadSignature
         | ErrorKind::UnknownDevice
         | ErrorKind::RevokedKey

@@ -2,9 +2,11 @@
 //! exits with. No node is needed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use consign_rpc::token::Secret;
 use consign_types::claim::Claim;
 use consign_types::event::{Action, SignedEvent};
 use consign_types::time::Millis;
@@ -20,7 +22,7 @@ struct Ran {
 
 fn consign(dir: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consign"));
-    for name in ["CONSIGN_NODE", "CONSIGN_TRUST", "CONSIGND", "DATA"] {
+    for name in ["CONSIGN_NODE", "CONSIGN_TRUST", "CONSIGN_TOKEN_FILE", "CONSIGND", "DATA"] {
         command.env_remove(name);
     }
     let Output { status, stdout, stderr } =
@@ -276,4 +278,57 @@ fn a_network_is_made_and_inspected_and_names_itself_the_same() {
 
     fs::write(dir.path().join("half.cbor"), b"\x86").unwrap();
     assert_eq!(consign(dir.path(), &["network", "inspect", "half.cbor"]).exit, 3);
+}
+
+/// The secret once, its digest in the node's file, both for their owner alone.
+#[test]
+fn a_token_is_printed_once_and_its_digest_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = |more: &[&str]| consign(dir.path(), &[&["token", "new", "--name"], more].concat());
+    let made = new(&["portal", "--scope", "read,metrics,read", "--into", "tokens.toml"]);
+    assert_eq!((made.exit, made.err.as_str()), (0, ""));
+    let secret = Secret::parse(made.out.trim_end()).expect("the secret alone");
+    let until = "2027-01-01T00:00:00Z";
+    let more =
+        ["gate", "--scope", "submit", "--until", until, "--into", "tokens.toml", "--out", "gate"];
+    assert_eq!(new(&more).out, "made the token gate\n");
+    let gate = fs::read_to_string(dir.path().join("gate")).unwrap();
+    let gate = Secret::parse(gate.trim_end()).expect("the secret alone");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("tokens.toml")).unwrap(),
+        format!(
+            "[[token]]\nname = \"portal\"\nsha256 = \"{}\"\nscopes = [\"read\", \"metrics\"]\n\n\
+             [[token]]\nname = \"gate\"\nsha256 = \"{}\"\nscopes = [\"submit\"]\n\
+             until = 2027-01-01T00:00:00.000Z\n",
+            secret.digest(),
+            gate.digest()
+        )
+    );
+    for file in ["tokens.toml", "gate"] {
+        let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let taken = new(&["portal", "--scope", "read", "--into", "tokens.toml"]);
+    assert_eq!(taken.exit, 7);
+    assert!(taken.err.starts_with("error[token_exists]: "), "{}", taken.err);
+    for wrong in [["a b", "read"], ["portal", "admin"], ["portal", "public"]] {
+        assert_eq!(new(&[wrong[0], "--scope", wrong[1]]).exit, 2);
+    }
+}
+
+#[test]
+fn a_file_of_secrets_that_others_may_read_or_of_another_form_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    let ask = || consign(dir.path(), &["health", "--token-file", "secret"]);
+    fs::write(&path, "canary\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = ask();
+    assert_eq!(refused.exit, 7);
+    assert!(refused.err.starts_with("error[key_mode]: token file secret has mode 0644"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = ask();
+    assert_eq!(refused.exit, 2);
+    assert!(refused.err.starts_with("error[token_format]: line 1 of secret is no token"));
+    assert!(!refused.err.contains("canary"));
 }

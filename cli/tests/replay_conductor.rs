@@ -124,7 +124,7 @@ async fn open(door: &Arc<Door>) -> Nodes {
             // Closed once the node is to leave.
             let _ = leaving.acquire().await;
         };
-        tokio::spawn(serve(listener, backend, ServerLimits::default(), gone));
+        tokio::spawn(serve(listener, backend, ServerLimits::default(), Arc::default(), gone));
         nodes.insert(role, Node::new(&url).unwrap());
     }
     nodes

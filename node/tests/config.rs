@@ -9,12 +9,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use consign_node::config::{Config, Kind, LogFormat, SETTINGS, Sources, Unset, effective};
+use consign_node::config::{
+    Config, Kind, LogFormat, SETTINGS, Sources, Unset, effective, read_tokens,
+};
+use consign_rpc::server::Gate;
+use consign_rpc::token::Secret;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::encode_hex;
 use consign_types::es256::Es256SecretKey;
-use consign_types::genesis::Genesis;
+use consign_types::genesis::{Genesis, Params};
 use consign_types::key_file::{Fresh, seal};
+use consign_types::time::Millis;
 
 use support::home::{CONFIG, lay_out, write_file, write_key};
 use support::{genesis, genesis_of, key, party};
@@ -48,7 +53,19 @@ fn a_configuration_is_read_with_paths_of_its_own_directory() {
 #[test]
 fn what_is_not_set_has_its_default() {
     let dir = tempfile::tempdir().unwrap();
-    let absent = ["id =", "allow_few", "receipt_key", "_max", "_ms", "[log]", "level", "format"];
+    let absent = [
+        "id =",
+        "allow_few",
+        "receipt_key",
+        "_max",
+        "_ms",
+        "[log]",
+        "level",
+        "format",
+        "read =",
+        "submit =",
+        "tokens_file",
+    ];
     let kept = CONFIG.lines().filter(|line| !absent.iter().any(|word| line.contains(word)));
     let short = kept.fold(String::new(), |text, line| text + line + "\n");
     lay_out(dir.path(), &genesis(), &short);
@@ -57,6 +74,7 @@ fn what_is_not_set_has_its_default() {
     let rpc = &config.rpc;
     assert_eq!((rpc.connections_max, rpc.subscriptions_per_connection_max), (512, 32));
     assert_eq!((rpc.requests_per_second_max, rpc.read_timeout_ms), (20_000, 5_000));
+    assert_eq!((rpc.read, rpc.submit, &rpc.tokens), (Gate::Open, Gate::Open, &vec![]));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Json));
 }
 
@@ -77,6 +95,50 @@ fn each_setting_that_is_wrong_is_refused_with_its_line_and_its_mend() {
     }
     let untested = SETTINGS.iter().filter(|known| !WRONG.iter().any(|row| row.0 == known.name));
     assert_eq!(untested.map(|setting| setting.name).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// What the members agreed on holds where nobody says anything, and nobody can say less.
+#[test]
+fn reading_needs_a_token_where_the_genesis_says_so() {
+    let params = Params { open_reading: false, ..Params::default() };
+    let open = genesis();
+    let closed = Genesis::new(
+        "test.example/closed",
+        Millis(1_700_000_000_000),
+        open.members().to_vec(),
+        open.validators().clone(),
+        params,
+    );
+    let closed = closed.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"\n", ""));
+    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
+    assert_eq!((config.rpc.read, config.rpc.submit), (Gate::Bearer, Gate::Open));
+    assert_eq!(config.rpc.tokens.len(), 1);
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"", "read = \"open\""));
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:16: rpc.read is \"open\", and the genesis says that reading is not; write \
+         \"bearer\", or leave it out"
+    );
+}
+
+#[test]
+fn tokens_that_others_may_read_or_write_are_refused() {
+    for mode in [0o644, 0o640, 0o620, 0o602] {
+        let dir = tempfile::tempdir().unwrap();
+        lay_out(dir.path(), &genesis(), CONFIG);
+        let path = dir.path().join("tokens.toml");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(
+            refusal(dir.path()),
+            format!(
+                "consignd.toml:18: tokens file tokens.toml has mode {mode:04o}; nobody else may read \
+                 or write it; chmod 600 tokens.toml"
+            )
+        );
+    }
 }
 
 #[test]
@@ -242,7 +304,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         refusal(dir.path()),
         "consignd.toml:7: node.data_dir is 7; write it as data_dir = \"data\"\n\
          consignd.toml:12: rpc.connections_max is 0; write a whole number of connections from 1 to 65536\n\
-         consignd.toml:22: p2p.peer[0].party: broker runs no validator of this network; write one of \
+         consignd.toml:25: p2p.peer[0].party: broker runs no validator of this network; write one of \
          airline, customs, forwarder, handler"
     );
 }
@@ -277,7 +339,7 @@ fn environment_and_command_line_stand_above_the_file() {
     assert_eq!(
         shown,
         r#"log.format = "json"  # default
-log.level = "info,libp2p=warn"  # consignd.toml:28
+log.level = "info,libp2p=warn"  # consignd.toml:31
 network.allow_few_validators = false  # consignd.toml:4
 network.genesis = "genesis.cbor"  # consignd.toml:2
 network.id = "NETWORK"  # consignd.toml:3
@@ -286,15 +348,18 @@ node.keys_dir = "keys"  # consignd.toml:8
 node.party = "airline"  # consignd.toml:6
 node.receipt_key = "receipt.key"  # consignd.toml:9
 p2p.listen = ["/ip4/127.0.0.1/tcp/7","/ip4/127.0.0.1/tcp/8"]  # environment CONSIGN__P2P__LISTEN
-p2p.peer[0].addresses = ["/dns4/customs.example/tcp/9201"]  # consignd.toml:23
-p2p.peer[0].party = "customs"  # consignd.toml:22
-p2p.peer[1].addresses = ["/ip4/192.0.2.7/tcp/9201"]  # consignd.toml:26
-p2p.peer[1].party = "forwarder"  # consignd.toml:25
+p2p.peer[0].addresses = ["/dns4/customs.example/tcp/9201"]  # consignd.toml:26
+p2p.peer[0].party = "customs"  # consignd.toml:25
+p2p.peer[1].addresses = ["/ip4/192.0.2.7/tcp/9201"]  # consignd.toml:29
+p2p.peer[1].party = "forwarder"  # consignd.toml:28
 rpc.connections_max = 9  # --set rpc.connections_max
 rpc.listen = "127.0.0.1:2"  # --set rpc.listen
+rpc.read = "bearer"  # consignd.toml:16
 rpc.read_timeout_ms = 5000  # consignd.toml:15
 rpc.requests_per_second_max = 20000  # consignd.toml:14
+rpc.submit = "open"  # consignd.toml:17
 rpc.subscriptions_per_connection_max = 32  # consignd.toml:13
+rpc.tokens_file = "tokens.toml"  # consignd.toml:18
 "#
     );
     let wrong = sources(
@@ -337,6 +402,19 @@ fn the_page_of_the_specification_has_every_setting() {
             assert!(row.contains(&format!(", {min} to {max} |")), "{row}");
         }
     }
+}
+
+/// docs/spec/token-file.md: the file that it shows is read, and knows the secret that it shows.
+#[test]
+fn the_page_on_tokens_shows_a_file_that_knows_its_secret() {
+    let page = include_str!("../../docs/spec/token-file.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let secret = page.lines().find_map(Secret::parse).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tokens.toml");
+    write_file(&path, example, 0o600);
+    let [token] = &read_tokens(&path).unwrap()[..] else { panic!("one token") };
+    assert_eq!((token.sha256, token.to_toml().as_str()), (secret.digest(), example));
 }
 
 #[test]

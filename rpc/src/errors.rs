@@ -80,6 +80,10 @@ kinds! {
     BatchResponseTooLarge = -32011 "batch_response_too_large" false, "split the batch";
     /// The caller may not.
     Unauthorised = -32016 "unauthorised" false, "ask the node's operator for access";
+    /// No token, or one that does not hold.
+    Unauthenticated = -32017 "unauthenticated" false, "show a token that holds, with --token-file; the node's operator makes them with `consign token new`";
+    /// The token does not allow it.
+    ScopeMissing = -32018 "scope_missing" false, "ask the node's operator for a token with this scope";
     /// The signature does not fit the event and the signer's key.
     BadSignature = -32020 "bad_signature" false, "sign again with the enrolled key";
     /// No such device is enrolled.

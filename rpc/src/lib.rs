@@ -11,6 +11,8 @@ pub mod methods;
 pub mod openrpc;
 pub mod page;
 pub mod params;
+pub mod scope;
+pub mod token;
 pub mod views;
 
 #[cfg(feature = "server")]

@@ -13,6 +13,7 @@ use crate::params::{
     ListDevices, Nothing, SubmitBatch, SubmitEvent, SubmitEvidence, SubscribeBlocks,
     SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
+use crate::scope::Scope;
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView,
     DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
@@ -55,6 +56,8 @@ pub struct Feed {
 pub struct Method {
     /// Its name.
     pub name: &'static str,
+    /// What a caller must be allowed.
+    pub scope: Scope,
     /// What it does, in one sentence.
     pub summary: &'static str,
     /// The errors that it adds to those that every call may meet.
@@ -77,10 +80,13 @@ pub const DISCOVER: &str = "rpc.discover";
 pub const ERRORS_OF_EVERY_CALL: &[ErrorKind] =
     &[ErrorKind::InvalidParams, ErrorKind::Internal, ErrorKind::RateLimited, ErrorKind::Busy];
 
+/// What every call may meet that needs more than [`Scope::Public`].
+pub const ERRORS_OF_SCOPES: &[ErrorKind] = &[ErrorKind::Unauthenticated, ErrorKind::ScopeMissing];
+
 macro_rules! methods {
     (
-        calls { $($call:ty = $name:literal -> $answer:ty, $summary:literal, [$($error:ident)*];)* }
-        feeds { $($params:ty = $subscribe:literal / $notification:literal / $unsubscribe:literal
+        calls { $($call:ty = $scope:ident $name:literal -> $answer:ty, $summary:literal, [$($error:ident)*];)* }
+        feeds { $($params:ty = $gate:ident $subscribe:literal / $notification:literal / $unsubscribe:literal
             -> $item:ty, $about:literal, [$($refusal:ident)*];)* }
     ) => {
         $(impl Call for $call {
@@ -101,10 +107,15 @@ macro_rules! methods {
         /// Every method, calls first.
         pub const METHODS: &[Method] = &[
             $(Method {
-                name: $name, summary: $summary, errors: &[$(ErrorKind::$error),*], feed: None,
+                name: $name,
+                scope: Scope::$scope,
+                summary: $summary,
+                errors: &[$(ErrorKind::$error),*],
+                feed: None,
             },)*
             $(Method {
                 name: $subscribe,
+                scope: Scope::$gate,
                 summary: $about,
                 errors: &[$(ErrorKind::$refusal),*],
                 feed: Some(<$params as Subscribe>::FEED),
@@ -141,77 +152,77 @@ pub struct GetMembers(Nothing);
 
 methods! {
     calls {
-        SubmitEvent = "custody_submitEvent" -> Submitted,
+        SubmitEvent = Submit "custody_submitEvent" -> Submitted,
             "Takes a signed event. Sending it again is harmless and answers `duplicate`.",
             [Rejected BadSignature UnknownDevice RevokedKey SequenceConflict RuleViolation PoolFull NoQuorum Syncing];
-        SubmitBatch = "custody_submitBatch" -> Vec<BatchItem>,
+        SubmitBatch = Submit "custody_submitBatch" -> Vec<BatchItem>,
             "Takes up to 100 signed events and answers each of them, in order.",
             [Syncing];
-        GetEventStatus = "custody_getEventStatus" -> EventStatus,
+        GetEventStatus = Read "custody_getEventStatus" -> EventStatus,
             "Tells how far an event has come.",
             [];
-        GetEvent = "custody_getEvent" -> EventView,
+        GetEvent = Read "custody_getEvent" -> EventView,
             "Tells an event, with a proof where asked for.",
             [NotFound ProofUnavailable];
-        GetUnit = "custody_getUnit" -> UnitView,
+        GetUnit = Read "custody_getUnit" -> UnitView,
             "Tells a unit's state after the last block.",
             [NotFound];
-        GetHistory = "custody_getHistory" -> HistoryPage,
+        GetHistory = Read "custody_getHistory" -> HistoryPage,
             "Tells the events that name a unit, oldest first, page by page.",
             [NotFound StaleCursor];
-        GetPassport = "custody_getPassport" -> PassportView,
+        GetPassport = Read "custody_getPassport" -> PassportView,
             "Tells the whole history of a unit up to the newest checkpoint as a file that proves itself.",
             [NotFound ProofUnavailable ResponseTooLarge];
-        GetCheckpoint = "proof_getCheckpoint" -> CheckpointView,
+        GetCheckpoint = Public "proof_getCheckpoint" -> CheckpointView,
             "Tells the log's signed size and root.",
             [NotFound ProofUnavailable];
-        GetInclusion = "proof_getInclusion" -> InclusionView,
+        GetInclusion = Read "proof_getInclusion" -> InclusionView,
             "Proves that a leaf is in the log.",
             [NotFound ProofUnavailable];
-        GetConsistency = "proof_getConsistency" -> ConsistencyView,
+        GetConsistency = Public "proof_getConsistency" -> ConsistencyView,
             "Proves that the log only grew from one size to another.",
             [NotFound];
-        GetStatus = "chain_getStatus" -> StatusView,
+        GetStatus = Public "chain_getStatus" -> StatusView,
             "Tells how the node is doing.",
             [];
-        GetBlock = "chain_getBlock" -> BlockView,
+        GetBlock = Read "chain_getBlock" -> BlockView,
             "Tells a block, who decided it, and the names of its events.",
             [NotFound];
-        GetBlocks = "chain_getBlocks" -> BlocksPage,
+        GetBlocks = Read "chain_getBlocks" -> BlocksPage,
             "Tells blocks, page by page.",
             [StaleCursor];
-        GetMembers = "chain_getMembers" -> MembersView,
+        GetMembers = Read "chain_getMembers" -> MembersView,
             "Tells members, validators and their keys.",
             [];
-        GetReceipt = "proof_getReceipt" -> ReceiptView,
+        GetReceipt = Read "proof_getReceipt" -> ReceiptView,
             "Tells an event with a COSE receipt: this node's log key says that it is in the log.",
             [NotFound ProofUnavailable];
-        SubmitEvidence = "audit_submitEvidence" -> EvidenceView,
+        SubmitEvidence = Submit "audit_submitEvidence" -> EvidenceView,
             "Takes an evidence file, checks it by the unit map and keeps it. It is not reported by that.",
             [RuleViolation PoolFull];
-        GetEvidence = "audit_getEvidence" -> EvidencePage,
+        GetEvidence = Read "audit_getEvidence" -> EvidencePage,
             "Tells the evidence that the node has, newest first, page by page; or one file by its id.",
             [NotFound StaleCursor];
-        GetDevice = "device_get" -> DeviceView,
+        GetDevice = Read "device_get" -> DeviceView,
             "Tells whether a device may sign, what, under which key, and its next number.",
             [NotFound];
-        ListDevices = "device_list" -> DevicesPage,
+        ListDevices = Read "device_list" -> DevicesPage,
             "Tells devices in the order of their enrolment, page by page.",
             [StaleCursor];
-        GetDeviceHistory = "device_history" -> DeviceHistoryPage,
+        GetDeviceHistory = Read "device_history" -> DeviceHistoryPage,
             "Tells the events that a device signed or that are about it, oldest first, page by page.",
             [NotFound StaleCursor];
     }
     feeds {
-        SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"
+        SubscribeBlocks = Read "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"
             -> BlockHeader, "Tells each block once it is committed.", [StaleCursor TooManySubscriptions];
-        SubscribeEvents = "custody_subscribeEvents" / "custody_events" / "custody_unsubscribeEvents"
+        SubscribeEvents = Read "custody_subscribeEvents" / "custody_events" / "custody_unsubscribeEvents"
             -> EventView, "Tells each event once it is committed, or proven, in the order of the log.",
             [StaleCursor TooManySubscriptions];
-        SubscribeUnit = "custody_subscribeUnit" / "custody_unit" / "custody_unsubscribeUnit"
+        SubscribeUnit = Read "custody_subscribeUnit" / "custody_unit" / "custody_unsubscribeUnit"
             -> EventView, "Tells each event that names a unit, once it is committed.",
             [StaleCursor TooManySubscriptions];
-        SubscribeStatus = "custody_subscribeStatus" / "custody_status" / "custody_unsubscribeStatus"
+        SubscribeStatus = Read "custody_subscribeStatus" / "custody_status" / "custody_unsubscribeStatus"
             -> EventStatus, "Tells how far an event has come, and ends when it is proven or refused.",
             [StaleCursor TooManySubscriptions];
     }

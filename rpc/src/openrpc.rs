@@ -16,7 +16,10 @@ mod tests {
 
     use super::OPENRPC;
     use crate::errors::{ErrorData, ErrorKind};
-    use crate::methods::{DISCOVER, ERRORS_OF_EVERY_CALL, METHODS, Method, schemas};
+    use crate::methods::{
+        DISCOVER, ERRORS_OF_EVERY_CALL, ERRORS_OF_SCOPES, METHODS, Method, schemas,
+    };
+    use crate::scope::Scope;
 
     /// The document that the tables and types make.
     fn generate() -> Value {
@@ -36,7 +39,8 @@ mod tests {
             "paramStructure": "by-name",
             "params": [],
             "result": { "name": "document", "schema": { "type": "object" } },
-            "errors": errors(&[]),
+            "errors": errors(&[], Scope::Public),
+            "x-scope": Scope::Public.as_str(),
         }));
         json!({
             "openrpc": "1.3.2",
@@ -59,7 +63,8 @@ mod tests {
             "paramStructure": "by-name",
             "params": parameters(&params),
             "result": { "name": "answer", "schema": answer },
-            "errors": errors(method.errors),
+            "errors": errors(method.errors, method.scope),
+            "x-scope": method.scope.as_str(),
         });
         if let Some(feed) = method.feed {
             described["result"] = json!({
@@ -93,8 +98,9 @@ mod tests {
         described
     }
 
-    fn errors(own: &[ErrorKind]) -> Vec<Value> {
-        let every = ERRORS_OF_EVERY_CALL.iter().filter(|kind| !own.contains(kind));
+    fn errors(own: &[ErrorKind], scope: Scope) -> Vec<Value> {
+        let scopes = if scope == Scope::Public { &[] } else { ERRORS_OF_SCOPES };
+        let every = ERRORS_OF_EVERY_CALL.iter().chain(scopes).filter(|kind| !own.contains(kind));
         let reference = |kind: &ErrorKind| json!({ "$ref": format!("#/components/errors/{kind}") });
         own.iter().chain(every).map(reference).collect()
     }

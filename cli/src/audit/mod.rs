@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::args::Global;
 use crate::console::{Console, Report as _};
 use crate::failure::{Exit, Failure};
 use crate::instant;
@@ -116,7 +117,8 @@ impl crate::console::Report for Made {
 ///
 /// # Errors
 /// What was found, by its exit code; or that the audit itself could not be done.
-pub fn run(console: &Console, trust: Option<&Path>, command: Command) -> Result<(), Failure> {
+pub fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
+    let trust = global.trust.as_deref();
     match command {
         Command::Init { dir, sources } => {
             State::init(&dir, needed(trust)?, &sources)?;
@@ -127,7 +129,8 @@ pub fn run(console: &Console, trust: Option<&Path>, command: Command) -> Result<
             console.result(&Made { dir, sources: sources.iter().map(Source::name).collect() })
         }
         Command::Run(args) => {
-            let state = State::open(&args.dir)?;
+            let mut state = State::open(&args.dir)?;
+            state.sources.iter_mut().try_for_each(|source| source.show(global))?;
             match args.every {
                 Some(seconds) => {
                     watch::every(console, &state, seconds, args.metrics, args.webhook.as_deref())

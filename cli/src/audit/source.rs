@@ -9,11 +9,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use consign_ledger::log::TilePath;
+use consign_rpc::token::Secret;
 use consign_types::limits::LOG_ENTRY_BYTES_MAX;
 use consign_types::note::NOTE_BYTES_MAX;
 use ureq::Agent;
 
-use crate::failure::{Failure, chain};
+use crate::args::Global;
+use crate::failure::{Exit, Failure, chain};
+use crate::token::credentials;
 
 /// The largest file of a log: a bundle of 256 entries, each behind its length.
 const FILE_BYTES_MAX: u64 = 256 * (2 + LOG_ENTRY_BYTES_MAX as u64);
@@ -31,6 +34,8 @@ pub enum Source {
         url: String,
         /// Keeps connections.
         agent: Agent,
+        /// The token that is shown for entries, where there is one.
+        token: Option<Secret>,
     },
 }
 
@@ -39,6 +44,17 @@ impl Source {
     pub fn folder(path: &Path) -> Self {
         let inner = path.join("tlog");
         Self::Folder(if inner.is_dir() { inner } else { path.to_owned() })
+    }
+
+    /// From now on shows what the command line has for it.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn show(&mut self, global: &Global) -> Result<(), Failure> {
+        if let Self::Web { url, token, .. } = self {
+            *token = credentials(global, url)?.token;
+        }
+        Ok(())
     }
 
     /// As it was named.
@@ -70,7 +86,9 @@ impl Source {
     fn read(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             Self::Folder(folder) => read_file(&folder.join(path), bytes_max),
-            Self::Web { url, agent } => get(agent, &format!("{url}/tlog/{path}"), bytes_max),
+            Self::Web { url, agent, token } => {
+                get(agent, &format!("{url}/tlog/{path}"), token.as_ref(), bytes_max)
+            }
         }
     }
 }
@@ -82,7 +100,7 @@ impl FromStr for Source {
         if text.starts_with("http://") || text.starts_with("https://") {
             let url = text.trim_end_matches('/');
             let url = url.strip_suffix("/tlog").unwrap_or(url).to_owned();
-            return Ok(Self::Web { url, agent: agent() });
+            return Ok(Self::Web { url, agent: agent(), token: None });
         }
         if text.contains("://") {
             return Err(format!("{text:?} is neither http:// nor https:// nor a folder"));
@@ -119,15 +137,29 @@ fn missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn get(agent: &Agent, url: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
+fn get(
+    agent: &Agent,
+    url: &str,
+    token: Option<&Secret>,
+    bytes_max: u64,
+) -> Result<Option<Vec<u8>>, Failure> {
     let failed = |why: String| {
         let help = "check that the source is up and the address right";
         Failure::operational("source_unreachable", format!("{url}: {why}"), help)
     };
-    let mut answer = agent.get(url).call().map_err(|e| failed(chain(&e)))?;
+    let mut request = agent.get(url);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {}", token.reveal()));
+    }
+    let mut answer = request.call().map_err(|e| failed(chain(&e)))?;
     match answer.status().as_u16() {
         200 => {}
         404 | 410 => return Ok(None),
+        status @ (401 | 403) => {
+            let help = "name a token with the scope read: --token-file FILE";
+            let message = format!("{url}: answers with status {status}");
+            return Err(Failure::new(Exit::Refused, "source_closed", message, help));
+        }
         status => return Err(failed(format!("answers with status {status}"))),
     }
     let body = answer.body_mut().with_config().limit(bytes_max).read_to_vec();

@@ -38,7 +38,7 @@ pub async fn ask(global: &Global, trust: &Trust, known: &Verified) -> Vec<Online
     let mut answers = Vec::new();
     for url in urls(global) {
         let asked = async {
-            let node = Node::new(&url)?;
+            let node = Node::named(global, &url)?;
             let since_height = Some(trust.height.0);
             node.call(GetPassport { unit_id: known.unit.clone().into(), since_height }).await
         };

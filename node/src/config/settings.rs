@@ -75,7 +75,7 @@ const fn number(
 }
 
 /// Every setting.
-pub const SETTINGS: [Setting; 18] = [
+pub const SETTINGS: [Setting; 21] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -89,6 +89,9 @@ pub const SETTINGS: [Setting; 18] = [
     number("rpc.subscriptions_per_connection_max", "subscriptions", (1, 1_024), 32, "32"),
     number("rpc.requests_per_second_max", "requests a second", (1, 100_000_000), 20_000, "20000"),
     number("rpc.read_timeout_ms", "milliseconds", (100, 600_000), 5_000, "5000"),
+    setting("rpc.read", Kind::Text, Unset::Nothing, "\"bearer\""),
+    setting("rpc.submit", Kind::Text, Unset::Text("open"), "\"open\""),
+    setting("rpc.tokens_file", Kind::Path, Unset::Nothing, "\"tokens.toml\""),
     setting("p2p.listen", Kind::Texts, Unset::Refused, "[\"/ip4/0.0.0.0/tcp/9201\"]"),
     setting("p2p.peer.party", Kind::Text, Unset::Refused, "\"forwarder\""),
     setting("p2p.peer.addresses", Kind::Texts, Unset::Refused, "[\"/ip4/192.0.2.1/tcp/9201\"]"),

@@ -26,6 +26,9 @@ connections_max = 512
 subscriptions_per_connection_max = 32
 requests_per_second_max = 20000
 read_timeout_ms = 5000
+read = "bearer"
+submit = "open"
+tokens_file = "tokens.toml"
 [p2p]
 listen = [
   "/ip4/127.0.0.1/tcp/9201",
@@ -42,6 +45,14 @@ level = "info,libp2p=warn"
 format = "text"
 "#;
 
+/// The tokens of that node.
+pub const TOKENS: &str = r#"[[token]]
+name = "portal"
+sha256 = "5f16d18fbfe67ff12a5d0bd6bff7c8e4a3c1f0a5d7c6b8a90123456789abcdef"
+scopes = ["read", "metrics"]
+until = 2027-01-01T00:00:00.000Z
+"#;
+
 /// Purposes of a node's keys, each in a file of its own.
 pub const PURPOSES: [&str; 4] = ["consensus", "cosigner", "log", "network"];
 
@@ -54,6 +65,7 @@ pub fn lay_out(dir: &Path, genesis: &Genesis, config: &str) {
     }
     let receipt = encode_hex(&*key("airline receipt").to_seed());
     write_file(&dir.join("receipt.key"), &format!("consign-key-v1 receipt {receipt}\n"), 0o600);
+    write_file(&dir.join("tokens.toml"), TOKENS, 0o600);
     let config = config.replace("NETWORK", &genesis.network().to_string());
     fs::write(dir.join("consignd.toml"), config).unwrap();
 }

@@ -92,6 +92,14 @@ pub(crate) fn broke_off(error: &LibraryError) -> bool {
     matches!(error, LibraryError::Transport(cause) if refused_with(cause.as_ref()).is_none())
 }
 
+/// Whether a WebSocket was not opened for what was shown, or not shown.
+pub(crate) fn turned_away(error: &LibraryError) -> bool {
+    use jsonrpsee::client_transport::ws::WsHandshakeError;
+    let LibraryError::Transport(cause) = error else { return false };
+    let handshake = cause.downcast_ref::<WsHandshakeError>();
+    matches!(handshake, Some(WsHandshakeError::Rejected { status_code: 401 }))
+}
+
 /// The HTTP status by which a call was turned away, where it was.
 fn refused_with(cause: &(dyn std::error::Error + 'static)) -> Option<u16> {
     use jsonrpsee::http_client::transport::Error as HttpError;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jsonrpsee::core::client::{Subscription, SubscriptionClientT as _};
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 
-use super::{ANSWER_BYTES_MAX, ByName, ClientError};
+use super::{ANSWER_BYTES_MAX, ByName, ClientError, Credentials, error};
 use crate::errors::ErrorKind;
 use crate::methods::Subscribe;
 use crate::page::Cursor;
@@ -36,6 +36,7 @@ pub struct Item<T> {
 #[derive(Debug)]
 pub struct Follow<S: Subscribe> {
     url: Arc<str>,
+    credentials: Credentials,
     params: S,
     live: Option<Live<S::Item>>,
     patience: Duration,
@@ -58,8 +59,8 @@ enum Step<T> {
 }
 
 impl<S: Subscribe> Follow<S> {
-    pub(super) const fn new(url: Arc<str>, params: S) -> Self {
-        Self { url, params, live: None, patience: PATIENCE, ended: false }
+    pub(super) const fn new(url: Arc<str>, credentials: Credentials, params: S) -> Self {
+        Self { url, credentials, params, live: None, patience: PATIENCE, ended: false }
     }
 
     /// The same, which says after `patience` that its node is not to be found.
@@ -107,9 +108,10 @@ impl<S: Subscribe> Follow<S> {
     async fn step(&mut self) -> Result<Step<S::Item>, ClientError> {
         let live = match &mut self.live {
             Some(live) => live,
-            None => {
-                self.live.insert(connect_patiently(&self.url, &self.params, self.patience).await?)
-            }
+            None => self.live.insert(
+                connect_patiently(&self.url, &self.credentials, &self.params, self.patience)
+                    .await?,
+            ),
         };
         let step = match live.notices.next().await {
             Some(Ok(Notice::Open { cursor })) => {
@@ -147,13 +149,14 @@ impl<S: Subscribe> Follow<S> {
 /// Connects, again and again while nobody is there, until the patience is over.
 async fn connect_patiently<S: Subscribe>(
     url: &str,
+    credentials: &Credentials,
     params: &S,
     patience: Duration,
 ) -> Result<Live<S::Item>, ClientError> {
     let give_up = tokio::time::Instant::now() + patience;
     let mut pause = PAUSE_FIRST;
     loop {
-        let error = match connect(url, params).await {
+        let error = match connect(url, credentials, params).await {
             Ok(live) => return Ok(live),
             Err(error) => error,
         };
@@ -170,15 +173,24 @@ async fn connect_patiently<S: Subscribe>(
     }
 }
 
-async fn connect<S: Subscribe>(url: &str, params: &S) -> Result<Live<S::Item>, ClientError> {
+async fn connect<S: Subscribe>(
+    url: &str,
+    credentials: &Credentials,
+    params: &S,
+) -> Result<Live<S::Item>, ClientError> {
     let connection = WsClientBuilder::default()
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(CONNECT_TIMEOUT)
         .max_response_size(ANSWER_BYTES_MAX)
+        .set_headers(credentials.headers())
         .build(websocket(url))
         .await
-        // What keeps a WebSocket from opening is the way there, not an answer.
+        // What else keeps a WebSocket from opening is the way there, not an answer.
         .map_err(|error| {
+            if error::turned_away(&error) {
+                let message = format!("{url} does not take the token that was shown");
+                return ClientError::found(ErrorKind::Unauthenticated, message);
+            }
             let message = format!("cannot reach {url}: {error}");
             ClientError::found(ErrorKind::Unreachable, message)
         })?;

@@ -14,9 +14,10 @@ use consign_types::digest::EventId;
 use consign_types::unit::UnitId;
 use jsonrpsee::core::client::ClientT as _;
 use jsonrpsee::core::traits::ToRpcParams;
-use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
+use jsonrpsee::http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 pub use error::ClientError;
 pub use follow::{Follow, Item};
@@ -28,6 +29,7 @@ use crate::params::{
     GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
     SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
 };
+use crate::token::Secret;
 use crate::views::{
     Base64, BatchItem, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
     EventView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
@@ -40,11 +42,36 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(WAIT_MAX_MS + 5_000);
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u32 = 32 * 1024 * 1024;
 
+/// The header that shows a token.
+const AUTHORIZATION: &str = "authorization";
+
+/// What a caller shows a node.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// A token.
+    pub token: Option<Secret>,
+}
+
+impl Credentials {
+    /// The headers that show it; the token in them is marked, so that nothing prints it.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &self.token {
+            let bearer = Zeroizing::new(format!("Bearer {}", token.reveal()));
+            let mut value = HeaderValue::from_str(&bearer).expect("a secret is of ASCII letters");
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        headers
+    }
+}
+
 /// A node, from the outside. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     url: Arc<str>,
     http: HttpClient,
+    credentials: Credentials,
 }
 
 impl Client {
@@ -56,17 +83,30 @@ impl Client {
         Self::with_timeout(url, CALL_TIMEOUT)
     }
 
+    /// The same, for who has something to show.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn connect_with(url: &str, credentials: Credentials) -> Result<Self, ClientError> {
+        Self::build(url, CALL_TIMEOUT, credentials)
+    }
+
     /// The same, waiting for each answer no longer than `timeout`.
     ///
     /// # Errors
     /// When the address is none.
     pub fn with_timeout(url: &str, timeout: Duration) -> Result<Self, ClientError> {
+        Self::build(url, timeout, Credentials::default())
+    }
+
+    fn build(url: &str, timeout: Duration, credentials: Credentials) -> Result<Self, ClientError> {
         let http = HttpClientBuilder::default()
             .request_timeout(timeout)
             .max_response_size(ANSWER_BYTES_MAX)
+            .set_headers(credentials.headers())
             .build(url)
             .map_err(|error| ClientError::of(url, &error))?;
-        Ok(Self { url: url.trim_end_matches('/').into(), http })
+        Ok(Self { url: url.trim_end_matches('/').into(), http, credentials })
     }
 
     /// The node's address.
@@ -264,7 +304,7 @@ impl Client {
 
     /// Follows a feed. Nothing is sent before its first [`Follow::next`].
     pub fn follow<S: Subscribe>(&self, params: S) -> Follow<S> {
-        Follow::new(self.url.clone(), params)
+        Follow::new(self.url.clone(), self.credentials.clone(), params)
     }
 
     /// Follows blocks as they are committed.

@@ -1,7 +1,7 @@
 //! The subscriptions, bound to a backend.
 //!
 //! Each tells where it begins, then its items, and in the end why it ends and where to resume. A
-//! subscriber that takes nothing for too long is cut off with *lagged*; at most one notice waits for it.
+//! subscriber that takes nothing for too long, or may not read any more, is cut off with *lagged*; at most one notice waits for it.
 
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use jsonrpsee::server::SubscriptionMessage;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{PendingSubscriptionSink, RpcModule, SendTimeoutError};
 
+use super::access::Caller;
 use super::calls::Node;
 use super::read::read;
 use crate::backend::Topic;
 use crate::errors::RpcError;
-use crate::methods::Subscribe;
+use crate::methods::{Method, Subscribe};
 use crate::page::Cursor;
 use crate::params::{SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit};
+use crate::scope::Scope;
 use crate::subscription::SubscriptionStream;
 use crate::views::{Notice, Update};
 
@@ -37,13 +39,15 @@ fn feed<S: Subscribe>(
     topic: fn(S) -> Topic,
 ) -> Result<(), RegisterMethodError> {
     let names = S::FEED;
+    // What is in no row is refused.
+    let scope = Method::find(names.subscribe).map_or(Scope::Admin, |method| method.scope);
     to.register_subscription(
         names.subscribe,
         names.notification,
         names.unsubscribe,
-        move |params, pending, node, _| async move {
+        move |params, pending, node, extensions| async move {
             let opened = open(&params, &node, topic);
-            run(opened, pending, stall).await;
+            run(opened, pending, stall, extensions.get::<Caller>(), scope).await;
         },
     )?;
     Ok(())
@@ -66,6 +70,8 @@ async fn run(
     opened: Result<SubscriptionStream, RpcError>,
     pending: PendingSubscriptionSink,
     stall: Duration,
+    caller: Option<&Caller>,
+    scope: Scope,
 ) {
     let mut stream = match opened {
         Ok(stream) => stream,
@@ -80,6 +86,11 @@ async fn run(
             notice = stream.next() => notice,
         };
         let Some(notice) = notice else { return };
+        // A token may have ended, or been taken away, since the feed began.
+        if caller.is_none_or(|caller| caller.may(sink.method_name(), scope).is_err()) {
+            drop(stream);
+            return cut_off(&sink, sent).await;
+        }
         match sink.send_timeout(message(&sink, &notice), stall).await {
             Ok(()) => {}
             Err(SendTimeoutError::Closed(_)) => return,
@@ -95,7 +106,8 @@ async fn run(
     }
 }
 
-/// Tells a slow subscriber, once it reads again, where to resume.
+/// Tells a slow subscriber, once it reads again, where to resume; and one whose token has ended, who is
+/// told why when it does.
 async fn cut_off(sink: &SubscriptionSink, last_cursor: Cursor) {
     let lagged = Notice::<Update>::Lagged { last_cursor };
     // An error here is a subscriber that has gone.

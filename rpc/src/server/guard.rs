@@ -1,5 +1,5 @@
 //! What stands before every call: a method that exists, a batch that is short enough, a caller that
-//! does not ask too often. All of it is answered with our errors rather than the library's.
+//! does not ask too often and may ask this. All of it is answered with our errors rather than the library's.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,16 +8,18 @@ use jsonrpsee::MethodResponse;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
 
+use super::access::Caller;
 use super::address::{Address, Rates};
 use crate::errors::{ErrorKind, RpcError};
 use crate::methods::{DISCOVER, METHODS, Method};
 
 /// The calls of one address.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Guard<S> {
     pub(crate) inner: S,
     pub(crate) rates: Arc<Rates>,
     pub(crate) address: Address,
+    pub(crate) caller: Caller,
     pub(crate) batch_max: usize,
     /// Whether notifications can be sent: over HTTP they cannot.
     pub(crate) can_subscribe: bool,
@@ -26,15 +28,16 @@ pub(crate) struct Guard<S> {
 impl<S> Guard<S> {
     fn admit(&self, method: &str) -> Result<(), RpcError> {
         self.rates.take(self.address, Instant::now()).map_err(RpcError::rate_limited)?;
-        if let Some(found) = Method::find(method)
-            && found.feed.is_some()
-            && !self.can_subscribe
-        {
-            let message = format!("{method} needs a WebSocket");
-            return Err(RpcError::new(ErrorKind::Unsupported, message)
-                .with_help("connect to the same address with ws:// or wss://"));
+        if let Some(found) = Method::find(method) {
+            self.caller.may(method, found.scope)?;
+            if found.feed.is_some() && !self.can_subscribe {
+                let message = format!("{method} needs a WebSocket");
+                return Err(RpcError::new(ErrorKind::Unsupported, message)
+                    .with_help("connect to the same address with ws:// or wss://"));
+            }
+            return Ok(());
         }
-        if is_known(method) {
+        if is_for_everybody(method) {
             return Ok(());
         }
         let shown: String = method.chars().take(64).collect();
@@ -42,11 +45,10 @@ impl<S> Guard<S> {
     }
 }
 
-fn is_known(name: &str) -> bool {
-    name == DISCOVER
-        || METHODS.iter().any(|method| {
-            method.name == name || method.feed.is_some_and(|feed| feed.unsubscribe == name)
-        })
+/// The way out of a subscription, which only its own connection has, and the document.
+fn is_for_everybody(name: &str) -> bool {
+    let mut feeds = METHODS.iter().filter_map(|method| method.feed);
+    name == DISCOVER || feeds.any(|feed| feed.unsubscribe == name)
 }
 
 impl<S> RpcServiceT for Guard<S>
@@ -64,8 +66,12 @@ where
     type BatchResponse = MethodResponse;
     type NotificationResponse = MethodResponse;
 
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+    fn call<'a>(
+        &self,
+        mut request: Request<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
         let admitted = self.admit(&request.method);
+        request.extensions.insert(self.caller.clone());
         let inner = self.inner.clone();
         async move {
             match admitted {
@@ -84,6 +90,8 @@ where
                 if let Err(error) = self.admit(&request.method) {
                     let id = request.id.clone();
                     *entry = Err(BatchEntryErr::new(id, ErrorObjectOwned::from(error)));
+                } else {
+                    request.extensions.insert(self.caller.clone());
                 }
             }
         }

@@ -10,8 +10,9 @@ use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use jsonrpsee::core::middleware::RpcServiceBuilder;
@@ -20,6 +21,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use tower::layer::util::Identity;
 
+use super::access::{Access, Caller};
 use super::address::{Address, Held, Rates, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
@@ -28,6 +30,7 @@ use super::limits::ServerLimits;
 use crate::backend::File;
 use crate::errors::{ErrorKind, RpcError};
 use crate::openrpc::OPENRPC;
+use crate::scope::Scope;
 
 /// Bytes of the path of a file of the log.
 const PATH_BYTES_MAX: usize = 128;
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) rates: Arc<Rates>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) budget: Budget,
+    pub(crate) access: Arc<Access>,
     pub(crate) limits: ServerLimits,
 }
 
@@ -95,10 +99,15 @@ async fn serve(
 ) -> Response {
     let (rates, batch_max) = (shared.rates, shared.limits.batch_max);
     let can_subscribe = websocket.is_some();
+    let caller = Caller::of(&shared.access, request.headers());
+    if can_subscribe && let Err(error) = caller.identify() {
+        return refuse((StatusCode::UNAUTHORIZED, error));
+    }
     let guard = RpcServiceBuilder::new().layer_fn(move |inner| Guard {
         inner,
         rates: rates.clone(),
         address,
+        caller: caller.clone(),
         batch_max,
         can_subscribe,
     });
@@ -152,6 +161,10 @@ fn refuse((status, error): (StatusCode, RpcError)) -> Response {
     let body = json!({ "jsonrpc": "2.0", "id": null, "error": error }).to_string();
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CONNECTION, "close")];
     let mut response = (status, headers, body).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer realm=\"consign\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     if let Some(ms) = wait {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
     }
@@ -163,6 +176,16 @@ fn rationed(shared: &Shared, address: Address) -> Option<Response> {
     let ms = shared.rates.take(address, Instant::now()).err()?;
     let headers = [(RETRY_AFTER, ms.div_ceil(1000).to_string())];
     Some((StatusCode::TOO_MANY_REQUESTS, headers, "too many requests\n").into_response())
+}
+
+/// An answer for whoever may not have this.
+fn barred(shared: &Shared, headers: &HeaderMap, what: &str, scope: Scope) -> Option<Response> {
+    let error = Caller::of(&shared.access, headers).may(what, scope).err()?;
+    let status = match error.kind {
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::FORBIDDEN,
+    };
+    Some(refuse((status, error)))
 }
 
 /// Health is never rationed: who asks decides whether this process lives.
@@ -187,8 +210,15 @@ fn health(what: &str, state: Result<(), String>) -> Response {
     (status, headers, format!("{body}\n")).into_response()
 }
 
-async fn metrics(State(shared): State<Shared>, Extension(address): Extension<Address>) -> Response {
+async fn metrics(
+    State(shared): State<Shared>,
+    Extension(address): Extension<Address>,
+    headers: HeaderMap,
+) -> Response {
     if let Some(refusal) = rationed(&shared, address) {
+        return refusal;
+    }
+    if let Some(refusal) = barred(&shared, &headers, "/metrics", Scope::Metrics) {
         return refusal;
     }
     let headers = [
@@ -215,12 +245,23 @@ async fn file(
         return refusal;
     }
     let path = request.uri().path().strip_prefix("/tlog/").unwrap_or_default();
+    // Hashes and checkpoints are for everybody; the events themselves are what reading means.
+    let scope = if path.starts_with("tile/entries/") { Scope::Read } else { Scope::Public };
+    if let Some(refusal) = barred(&shared, request.headers(), "/tlog/tile/entries/", scope) {
+        return refusal;
+    }
     let found = if is_path(path) { shared.node.file(path).await } else { None };
     let Some(File { content_type, bytes, immutable }) = found else {
         let headers = [(CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
         return (StatusCode::NOT_FOUND, headers, "no such file\n").into_response();
     };
-    let caching = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let shown_to_few = scope != Scope::Public && !shared.access.reading_is_open();
+    let caching = match (immutable, shown_to_few) {
+        (true, false) => "public, max-age=31536000, immutable",
+        // A cache that serves many must not serve this.
+        (true, true) => "private, max-age=31536000, immutable",
+        (false, _) => "no-cache",
+    };
     let headers = [
         (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, caching),

@@ -4,8 +4,9 @@
 //! in time and an answer that must be taken in time; an address has so many connections and so many
 //! requests a second; only a request that is whole counts against what the node answers at once.
 //!
-//! TLS and tokens are not here: a proxy in front, or the operator's network, has them.
+//! TLS is not here: a proxy in front, or the operator's network, has it.
 
+mod access;
 mod address;
 mod body;
 mod calls;
@@ -40,6 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower::Service as _;
 
+pub use access::{Access, Gate};
 pub use limits::ServerLimits;
 
 use crate::backend::Backend;
@@ -65,6 +67,7 @@ pub async fn serve(
     listener: TcpListener,
     backend: Arc<dyn Backend>,
     limits: ServerLimits,
+    access: Arc<Access>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (stop, handle) = stop_channel();
@@ -77,6 +80,7 @@ pub async fn serve(
         rates: Arc::new(Rates::new(limits.requests_per_second_max, limits.requests_burst_max)),
         sockets: sockets.clone(),
         budget: Budget::new(limits.bodies_bytes_max),
+        access,
         limits,
     };
     let door = Door {

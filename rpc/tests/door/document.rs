@@ -12,7 +12,7 @@ use crate::fake::{Door, within};
 use crate::{raw, samples};
 
 /// Parameters with which each method succeeds: every one that it has.
-fn parameters() -> BTreeMap<&'static str, Value> {
+pub fn parameters() -> BTreeMap<&'static str, Value> {
     let (unit, event) = (samples::unit().to_string(), samples::event().to_string());
     let envelope = Base64(samples::signed(1).bytes().to_vec()).to_string();
     BTreeMap::from([

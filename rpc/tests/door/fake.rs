@@ -10,7 +10,7 @@ use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::page::{Cursor, Order, Page, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::{ServerLimits, serve};
+use consign_rpc::server::{Access, ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
@@ -323,6 +323,7 @@ impl Backend for Fake {
         let (content_type, bytes, immutable): (_, &'static [u8], _) = match path {
             "checkpoint" => ("text/plain; charset=utf-8", b"a note", false),
             "tile/0/000" => ("application/octet-stream", b"a tile", true),
+            "tile/entries/000" => ("application/octet-stream", b"events", true),
             _ => return None,
         };
         Some(File { content_type, bytes: Bytes::from_static(bytes), immutable })
@@ -360,13 +361,23 @@ impl Door {
 
     /// Opens at `address`.
     pub async fn open_at(address: SocketAddr, fake: Arc<Fake>, limits: ServerLimits) -> Self {
+        Self::open_for(address, fake, limits, Arc::default()).await
+    }
+
+    /// Opens at `address` for those whom `access` lets in.
+    pub async fn open_for(
+        address: SocketAddr,
+        fake: Arc<Fake>,
+        limits: ServerLimits,
+        access: Arc<Access>,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("it listens");
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve(listener, fake.clone(), limits, shutdown));
+        let task = tokio::spawn(serve(listener, fake.clone(), limits, access, shutdown));
         Self { fake, address, stop: Some(stop), task }
     }
 

@@ -1,6 +1,7 @@
 //! The doors as a stranger meets them: real connections on a free port, with a node made of memory
 //! behind them. No test waits for time to pass: each waits for what must happen, with a deadline.
 
+mod access;
 mod calls;
 mod document;
 mod fake;

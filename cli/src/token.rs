@@ -1,0 +1,190 @@
+//! Tokens: made for others by an operator, and shown to nodes by whoever holds one.
+//!
+//! A secret is printed once, or goes into a file of mode 0600. What a node reads holds its digest alone.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use consign_rpc::client::Credentials;
+use consign_rpc::scope::Scope;
+use consign_rpc::token::{Secret, Token, is_token_name};
+use consign_types::time::Millis;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::Global;
+use crate::console::{Console, Report};
+use crate::failure::{Exit, Failure};
+use crate::instant;
+use crate::keys::read_private;
+
+/// Bytes of a file of secrets.
+const SECRETS_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a node's file of tokens.
+const TOKENS_BYTES_MAX: usize = 1 << 20;
+
+/// `consign token`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a token; its secret is printed once, and the node's file gets its SHA-256
+    New(New),
+}
+
+/// `consign token new`.
+#[derive(Args, Debug)]
+pub struct New {
+    /// Whose it is: 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: String,
+    /// What it allows: read, submit, metrics
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE,...",
+        value_delimiter = ',',
+        required = true,
+        value_parser = |text: &str| text.parse::<Scope>()
+    )]
+    scopes: Vec<Scope>,
+    /// The first instant at which it allows nothing any more
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    until: Option<Millis>,
+    /// The node's rpc.tokens_file, to which it is added; made where absent. Without it, its lines are printed
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    /// New file for the secret, of mode 0600, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is no name: 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'");
+    is_token_name(text).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+#[derive(Serialize)]
+struct Made {
+    name: String,
+    scopes: Vec<&'static str>,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+}
+
+impl Report for Made {
+    fn text(&self) -> String {
+        let entry = self.entry.as_deref().map(str::trim_end);
+        let secret = self.secret.as_deref();
+        let lines: Vec<&str> = [entry, secret].into_iter().flatten().collect();
+        if lines.is_empty() { format!("made the token {}", self.name) } else { lines.join("\n") }
+    }
+}
+
+/// Carries out `consign token`.
+///
+/// # Errors
+/// When there is no randomness, the name is taken, or a file cannot be written.
+pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
+    let Command::New(new) = command;
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *random)
+        .map_err(|e| Failure::operational("randomness", e, "no token is made without it"))?;
+    let secret = Secret::of(&random);
+    let mut scopes = new.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let token = Token { name: new.name, sha256: secret.digest(), scopes, until: new.until };
+    // The secret comes first: a token that nobody has is harmless, one that is lost is not made.
+    if let Some(out) = &new.out {
+        write_new(out, &secret)?;
+    }
+    if let Some(into) = &new.into {
+        add(into, &token)?;
+    }
+    let made = Made {
+        scopes: token.scopes.iter().map(|scope| scope.as_str()).collect(),
+        sha256: token.sha256.to_string(),
+        secret: new.out.is_none().then(|| secret.reveal().to_owned()),
+        entry: new.into.is_none().then(|| token.to_toml()),
+        name: token.name,
+    };
+    console.result(&made)
+}
+
+fn write_new(path: &Path, secret: &Secret) -> Result<(), Failure> {
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.map_err(|e| Failure::file("create", path, e))?;
+    let line = Zeroizing::new(format!("{}\n", secret.reveal()));
+    let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|e| Failure::file("write", path, e))
+}
+
+/// Adds the token at the end of the node's file; what is there stays as it is.
+fn add(path: &Path, token: &Token) -> Result<(), Failure> {
+    let mut text = String::new();
+    if fs::exists(path).map_err(|e| Failure::file("read", path, e))? {
+        text.push_str(&read_private(path, "tokens", TOKENS_BYTES_MAX)?);
+        let taken = format!("name = \"{}\"", token.name);
+        if text.lines().any(|line| line.trim() == taken) {
+            let message = format!("{} has a token {:?} already", path.display(), token.name);
+            let help = "choose another --name, or remove that one first";
+            return Err(Failure::new(Exit::Refused, "token_exists", message, help));
+        }
+        if !text.is_empty() {
+            text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
+        }
+    }
+    text.push_str(&token.to_toml());
+    // Whole or not at all: a node may be reading it.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&new);
+    let mut file = file.map_err(|e| Failure::file("create", &new, e))?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&new, path)).map_err(|e| {
+        let _ = fs::remove_file(&new);
+        Failure::file("write", path, e)
+    })
+}
+
+/// What the command line has to show the node at `url`: the secret in `--token-file`.
+///
+/// A line is a secret, which is shown to every node that is named, or the address of a node and the secret
+/// that is shown to it alone.
+///
+/// # Errors
+/// When the file cannot be read, others may read it, or a line is neither.
+pub fn credentials(global: &Global, url: &str) -> Result<Credentials, Failure> {
+    let Some(path) = &global.token_file else { return Ok(Credentials::default()) };
+    let text = read_private(path, "token", SECRETS_BYTES_MAX)?;
+    let url = url.trim_end_matches('/');
+    let (mut own, mut common) = (None, None);
+    for (line, at) in text.lines().zip(1..) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (whose, secret) = match words[..] {
+            [] => continue,
+            [secret] => (None, Secret::parse(secret)),
+            [node, secret] => (Some(node.trim_end_matches('/')), Secret::parse(secret)),
+            _ => (None, None),
+        };
+        let Some(secret) = secret else {
+            let message = format!("line {at} of {} is no token", path.display());
+            let help = "write what `consign token new` printed; before it, where you like, a node's address";
+            return Err(Failure::usage("token_format", message, help));
+        };
+        match whose {
+            None => common = Some(secret),
+            Some(node) if node == url => own = Some(secret),
+            Some(_) => {}
+        }
+    }
+    Ok(Credentials { token: own.or(common) })
+}

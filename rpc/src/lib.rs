@@ -23,3 +23,5 @@ pub mod client;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod subscription;
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod tls;

@@ -178,11 +178,15 @@ async fn connect<S: Subscribe>(
     credentials: &Credentials,
     params: &S,
 ) -> Result<Live<S::Item>, ClientError> {
-    let connection = WsClientBuilder::default()
+    let mut builder = WsClientBuilder::default()
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(CONNECT_TIMEOUT)
         .max_response_size(ANSWER_BYTES_MAX)
-        .set_headers(credentials.headers())
+        .set_headers(credentials.headers());
+    if let Some(tls) = &credentials.tls {
+        builder = builder.with_custom_cert_store(tls.config().clone());
+    }
+    let connection = builder
         .build(websocket(url))
         .await
         // What else keeps a WebSocket from opening is the way there, not an answer.

@@ -29,6 +29,7 @@ use crate::params::{
     GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
     SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit, WAIT_MAX_MS, Wait,
 };
+use crate::tls;
 use crate::token::Secret;
 use crate::views::{
     Base64, BatchItem, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
@@ -50,6 +51,8 @@ const AUTHORIZATION: &str = "authorization";
 pub struct Credentials {
     /// A token.
     pub token: Option<Secret>,
+    /// Whom it believes over TLS, and its own certificate; this machine's authorities where absent.
+    pub tls: Option<tls::Client>,
 }
 
 impl Credentials {
@@ -100,12 +103,14 @@ impl Client {
     }
 
     fn build(url: &str, timeout: Duration, credentials: Credentials) -> Result<Self, ClientError> {
-        let http = HttpClientBuilder::default()
+        let mut http = HttpClientBuilder::default()
             .request_timeout(timeout)
             .max_response_size(ANSWER_BYTES_MAX)
-            .set_headers(credentials.headers())
-            .build(url)
-            .map_err(|error| ClientError::of(url, &error))?;
+            .set_headers(credentials.headers());
+        if let Some(tls) = &credentials.tls {
+            http = http.with_custom_cert_store(tls.config().clone());
+        }
+        let http = http.build(url).map_err(|error| ClientError::of(url, &error))?;
         Ok(Self { url: url.trim_end_matches('/').into(), http, credentials })
     }
 

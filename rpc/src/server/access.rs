@@ -1,4 +1,4 @@
-//! Who may ask what: one gate for reading, one for submitting, and the tokens that open them.
+//! Who may ask what: one gate for reading, one for submitting, and what opens them.
 //!
 //! Invariant: every call and every plain route is judged here, each by itself and at the moment it is
 //! asked, by the scope that the table of methods gives it. What has no scope is refused.
@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::errors::{ErrorKind, RpcError};
 use crate::scope::Scope;
+use crate::tls::Server;
 use crate::token::{Secret, Token};
 
 /// What a caller must show.
@@ -24,6 +25,8 @@ pub enum Gate {
     Open,
     /// A token with the scope.
     Bearer,
+    /// A certificate by the authority that the node knows callers by. No token replaces it.
+    Mtls,
 }
 
 /// Which gates stand, and which tokens open them.
@@ -31,6 +34,7 @@ pub struct Access {
     read: Gate,
     submit: Gate,
     tokens: RwLock<Arc<[Token]>>,
+    tls: Option<Server>,
     clock: fn() -> Millis,
 }
 
@@ -44,7 +48,17 @@ impl Default for Access {
 impl Access {
     /// Reading (figures of the node among it) behind `read`, submitting behind `submit`.
     pub fn new(read: Gate, submit: Gate, tokens: Vec<Token>) -> Self {
-        Self { read, submit, tokens: RwLock::new(tokens.into()), clock: wall_clock }
+        Self { read, submit, tokens: RwLock::new(tokens.into()), tls: None, clock: wall_clock }
+    }
+
+    /// The same, and nobody is spoken to but over TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Server) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    pub(crate) const fn tls(&self) -> Option<&Server> {
+        self.tls.as_ref()
     }
 
     /// The same by another clock.
@@ -95,7 +109,12 @@ fn wall_clock() -> Millis {
 pub(crate) struct Caller {
     access: Arc<Access>,
     shown: Shown,
+    certified: Certified,
 }
+
+/// Whether the connection's other end has shown a certificate by the authority of callers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Certified(pub(crate) bool);
 
 #[derive(Clone, Copy)]
 enum Shown {
@@ -108,8 +127,8 @@ enum Shown {
 
 impl Caller {
     /// Whoever sent these headers.
-    pub(crate) fn of(access: &Arc<Access>, headers: &HeaderMap) -> Self {
-        Self { access: access.clone(), shown: shown(headers) }
+    pub(crate) fn of(access: &Arc<Access>, headers: &HeaderMap, certified: Certified) -> Self {
+        Self { access: access.clone(), shown: shown(headers), certified }
     }
 
     /// Whether what was shown, if anything, is a token that holds.
@@ -143,8 +162,16 @@ impl Caller {
         }
         // A token that does not hold is said to be wrong even where none is needed.
         let token = self.identify()?;
-        if self.access.gate(scope) == Gate::Open {
-            return Ok(());
+        match self.access.gate(scope) {
+            Gate::Open => return Ok(()),
+            Gate::Mtls if self.certified.0 => return Ok(()),
+            Gate::Mtls => {
+                let message = format!("{what} needs a certificate by the node's client authority");
+                return Err(unauthenticated(message).with_help(
+                    "show one with --client-cert and --client-key; the node's operator has the authority",
+                ));
+            }
+            Gate::Bearer => {}
         }
         match token {
             Some(token) if token.scopes.contains(&scope) => Ok(()),

@@ -12,7 +12,7 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use jsonrpsee::core::middleware::RpcServiceBuilder;
@@ -21,7 +21,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use tower::layer::util::Identity;
 
-use super::access::{Access, Caller};
+use super::access::{Access, Caller, Certified};
 use super::address::{Address, Held, Rates, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
@@ -97,12 +97,12 @@ async fn serve(
     request: Request,
     websocket: Option<Held>,
 ) -> Response {
-    let (rates, batch_max) = (shared.rates, shared.limits.batch_max);
     let can_subscribe = websocket.is_some();
-    let caller = Caller::of(&shared.access, request.headers());
+    let caller = caller(&shared, request.headers(), request.extensions());
     if can_subscribe && let Err(error) = caller.identify() {
         return refuse((StatusCode::UNAUTHORIZED, error));
     }
+    let (rates, batch_max) = (shared.rates, shared.limits.batch_max);
     let guard = RpcServiceBuilder::new().layer_fn(move |inner| Guard {
         inner,
         rates: rates.clone(),
@@ -178,9 +178,16 @@ fn rationed(shared: &Shared, address: Address) -> Option<Response> {
     Some((StatusCode::TOO_MANY_REQUESTS, headers, "too many requests\n").into_response())
 }
 
+/// Who asks. A connection that says nothing of certificates has shown none.
+fn caller(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> Caller {
+    let certified = extensions.get::<Certified>().copied().unwrap_or(Certified(false));
+    Caller::of(&shared.access, headers, certified)
+}
+
 /// An answer for whoever may not have this.
-fn barred(shared: &Shared, headers: &HeaderMap, what: &str, scope: Scope) -> Option<Response> {
-    let error = Caller::of(&shared.access, headers).may(what, scope).err()?;
+fn barred(shared: &Shared, request: &Request, what: &str, scope: Scope) -> Option<Response> {
+    let caller = caller(shared, request.headers(), request.extensions());
+    let error = caller.may(what, scope).err()?;
     let status = match error.kind {
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         _ => StatusCode::FORBIDDEN,
@@ -213,12 +220,12 @@ fn health(what: &str, state: Result<(), String>) -> Response {
 async fn metrics(
     State(shared): State<Shared>,
     Extension(address): Extension<Address>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
     if let Some(refusal) = rationed(&shared, address) {
         return refusal;
     }
-    if let Some(refusal) = barred(&shared, &headers, "/metrics", Scope::Metrics) {
+    if let Some(refusal) = barred(&shared, &request, "/metrics", Scope::Metrics) {
         return refusal;
     }
     let headers = [
@@ -247,7 +254,7 @@ async fn file(
     let path = request.uri().path().strip_prefix("/tlog/").unwrap_or_default();
     // Hashes and checkpoints are for everybody; the events themselves are what reading means.
     let scope = if path.starts_with("tile/entries/") { Scope::Read } else { Scope::Public };
-    if let Some(refusal) = barred(&shared, request.headers(), "/tlog/tile/entries/", scope) {
+    if let Some(refusal) = barred(&shared, &request, "/tlog/tile/entries/", scope) {
         return refusal;
     }
     let found = if is_path(path) { shared.node.file(path).await } else { None };

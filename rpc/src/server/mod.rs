@@ -4,7 +4,7 @@
 //! in time and an answer that must be taken in time; an address has so many connections and so many
 //! requests a second; only a request that is whole counts against what the node answers at once.
 //!
-//! TLS is not here: a proxy in front, or the operator's network, has it.
+//! TLS, where the node has a certificate, is shaken hands on in the same time as a head must come.
 
 mod access;
 mod address;
@@ -36,15 +36,19 @@ use jsonrpsee::server::{
     BatchRequestConfig, Methods, PingConfig, Server, ServerConfig, ServerHandle, StopHandle,
     stop_channel,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 pub use access::{Access, Gate};
 pub use limits::ServerLimits;
 
 use crate::backend::Backend;
+use access::Certified;
 use address::{Address, Held, Rates, Sockets};
 use body::Budget;
 use calls::Node;
@@ -72,6 +76,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (stop, handle) = stop_channel();
     let sockets = Sockets::new(limits.sockets_per_address_max);
+    let tls = access.tls().map(|tls| TlsAcceptor::from(tls.config()));
     let shared = http::Shared {
         methods: methods(backend.clone(), &limits).map_err(io::Error::other)?,
         node: backend,
@@ -85,6 +90,7 @@ pub async fn serve(
     };
     let door = Door {
         router: http::router(shared),
+        tls,
         stop,
         sockets,
         permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
@@ -100,6 +106,7 @@ pub async fn serve(
 /// What a connection is given.
 struct Door {
     router: Router,
+    tls: Option<TlsAcceptor>,
     stop: StopHandle,
     sockets: Arc<Sockets>,
     permits: Arc<Semaphore>,
@@ -150,7 +157,9 @@ async fn accept(
         match accepted {
             Ok((socket, peer)) => match door.admit(peer.ip()) {
                 Some(held) => drop(connections.spawn(door.connection(socket, peer.ip(), held))),
-                None => turn_away(&socket),
+                None if door.tls.is_none() => turn_away(&socket),
+                // What is said in the clear is no answer to a caller who speaks TLS.
+                None => {}
             },
             Err(error) => {
                 tracing::warn!(event = "rpc.accept.failed", %error);
@@ -181,39 +190,76 @@ impl Door {
         address: IpAddr,
         held: (Held, OwnedSemaphorePermit),
     ) -> impl Future<Output = ()> + Send + use<> {
-        let address = Address::from(address);
-        let router = self.router.clone();
-        let stop = self.stop.clone();
+        let caller = Address::from(address);
+        let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
+        let tls = self.tls.clone();
         // Answers are whole when they are written: waiting to fill a packet only delays them.
         let _ = socket.set_nodelay(true);
-        let io = TokioIo::new(Stalling::new(socket, self.limits.write_stall()));
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head_read())
-            .max_buf_size(HEAD_BYTES_MAX);
+        let socket = Stalling::new(socket, limits.write_stall());
         async move {
-            let service = service_fn(move |request: hyper::Request<Incoming>| {
-                let mut request: Request = request.map(Body::new);
-                request.extensions_mut().insert(address);
-                router.clone().call(request)
-            });
-            let connection = builder.serve_connection(io, service).with_upgrades();
-            let mut connection = pin!(connection);
-            let stopped = pin!(stop.shutdown());
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                () = stopped => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                // A caller's doing, every time: slow, gone, or not speaking HTTP.
-                tracing::debug!(event = "rpc.connection.failed", %error);
+            match tls {
+                None => speak(socket, router, stop, limits, (caller, Certified(false))).await,
+                Some(tls) => match shake_hands(&tls, socket, limits.head_read(), &stop).await {
+                    Ok(secret) => {
+                        let certified = secret.get_ref().1.peer_certificates().is_some();
+                        speak(secret, router, stop, limits, (caller, Certified(certified))).await;
+                    }
+                    // A caller's doing: slow, gone, not speaking TLS 1.3, or with a wrong certificate.
+                    Err(error) => tracing::debug!(event = "rpc.handshake.failed", %error),
+                },
             }
             drop(held);
         }
+    }
+}
+
+/// TLS begins, in time, or not at all.
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &TlsAcceptor,
+    socket: S,
+    limit: Duration,
+    stop: &StopHandle,
+) -> io::Result<TlsStream<S>> {
+    tokio::select! {
+        shaken = tokio::time::timeout(limit, tls.accept(socket)) => {
+            shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
+        () = stop.clone().shutdown() => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+/// Serves one connection to its end, or until it has become a WebSocket.
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: S,
+    router: Router,
+    stop: StopHandle,
+    limits: ServerLimits,
+    (address, certified): (Address, Certified),
+) {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_read())
+        .max_buf_size(HEAD_BYTES_MAX);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(address);
+        request.extensions_mut().insert(certified);
+        router.clone().call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let mut connection = pin!(connection);
+    let stopped = pin!(stop.shutdown());
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stopped => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // A caller's doing, every time: slow, gone, or not speaking HTTP.
+        tracing::debug!(event = "rpc.connection.failed", %error);
     }
 }
 

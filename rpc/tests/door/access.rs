@@ -20,7 +20,7 @@ use crate::document::parameters;
 use crate::fake::{Door, within};
 use crate::raw;
 
-const NOW: Millis = Millis(1_800_000_000_000);
+pub const NOW: Millis = Millis(1_800_000_000_000);
 
 /// What each caller shows.
 const CALLERS: [&str; 10] = [
@@ -84,7 +84,7 @@ const ROUTES: [(&str, Scope); 8] = [
     ("/metrics", Scope::Metrics),
 ];
 
-fn secret(of: &str) -> Secret {
+pub fn secret(of: &str) -> Secret {
     let mut random = [0; 32];
     random[..of.len()].copy_from_slice(of.as_bytes());
     Secret::of(&random)
@@ -95,7 +95,7 @@ fn token(name: &str, scopes: &[Scope], until: Option<Millis>) -> Token {
     Token { name: name.to_owned(), sha256, scopes, until }
 }
 
-fn tokens() -> Vec<Token> {
+pub fn tokens() -> Vec<Token> {
     let all = &Scope::OF_TOKENS;
     vec![
         token("read", &[Scope::Read], None),
@@ -117,7 +117,7 @@ fn authorization(caller: &str) -> Option<String> {
     }
 }
 
-async fn open(access: Arc<Access>) -> Door {
+pub async fn open(access: Arc<Access>) -> Door {
     let limits = ServerLimits {
         requests_per_second_max: 1_000_000,
         requests_burst_max: 1_000_000,
@@ -151,7 +151,7 @@ fn cell(answer: &Value) -> String {
     }
 }
 
-fn column(scope: Scope) -> usize {
+pub fn column(scope: Scope) -> usize {
     match scope {
         Scope::Public => 0,
         Scope::Read => 1,
@@ -161,7 +161,7 @@ fn column(scope: Scope) -> usize {
     }
 }
 
-fn methods() -> Vec<(&'static str, Scope)> {
+pub fn methods() -> Vec<(&'static str, Scope)> {
     METHODS.iter().map(|m| (m.name, m.scope)).chain([(DISCOVER, Scope::Public)]).collect()
 }
 
@@ -221,7 +221,7 @@ async fn websocket(door: &Door, caller: &str) -> Result<WsClient, LibraryError> 
     within(WsClientBuilder::default().set_headers(headers).build(address)).await
 }
 
-async fn over_websocket(client: &WsClient, name: &str, params: &Value) -> String {
+pub async fn over_websocket(client: &WsClient, name: &str, params: &Value) -> String {
     let mut by_name = ObjectParams::new();
     for (key, value) in params.as_object().expect("by name") {
         by_name.insert(key, value).expect("JSON");
@@ -310,7 +310,7 @@ async fn entries_are_private_where_reading_is_not_open() {
 async fn a_token_that_is_taken_away_ends_feeds_and_calls_on_open_connections() {
     let access = access(Gate::Bearer, Gate::Open);
     let door = open(access.clone()).await;
-    let credentials = Credentials { token: Some(secret("read")) };
+    let credentials = Credentials { token: Some(secret("read")), tls: None };
     let client = Client::connect_with(&door.url(), credentials).expect("an address");
     let mut feed = client.follow_blocks(None);
     within(feed.open()).await.expect("the feed opens");

@@ -10,3 +10,4 @@ mod files;
 mod limits;
 mod raw;
 mod samples;
+mod tls;

@@ -73,6 +73,33 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub token_file: Option<PathBuf>,
+    /// Certificates of the authorities that nodes are believed by over TLS, in PEM, instead of this machine's
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONSIGN_CA",
+        help_heading = "Global options"
+    )]
+    pub ca: Option<PathBuf>,
+    /// Certificate that is shown to nodes, in PEM
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONSIGN_CLIENT_CERT",
+        help_heading = "Global options"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// Private key of that certificate, in PEM, of mode 0600
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONSIGN_CLIENT_KEY",
+        help_heading = "Global options"
+    )]
+    pub client_key: Option<PathBuf>,
     /// Seconds to wait for an answer
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Global options")]
     pub timeout: u64,

@@ -10,6 +10,7 @@ pub mod args;
 pub mod audit;
 pub mod config;
 pub mod console;
+pub mod credentials;
 pub mod device;
 pub mod devnet;
 pub mod doctor;

@@ -8,8 +8,8 @@ use consign_rpc::methods::Call;
 use consign_rpc::views::StatusView;
 
 use crate::args::Global;
+use crate::credentials::credentials;
 use crate::failure::{Exit, Failure};
-use crate::token;
 
 /// Where a node of a development network answers unless told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:9101";
@@ -37,7 +37,7 @@ impl Node {
     /// # Errors
     /// When `url` is none, or what is to be shown cannot be read.
     pub fn named(global: &Global, url: &str) -> Result<Self, Failure> {
-        let credentials = token::credentials(global, url)?;
+        let credentials = credentials(global, url)?;
         let client = Client::connect_with(url, credentials).map_err(|e| failure(url, e))?;
         Ok(Self { url: url.to_owned(), client })
     }

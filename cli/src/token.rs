@@ -1,4 +1,4 @@
-//! Tokens: made for others by an operator, and shown to nodes by whoever holds one.
+//! Tokens, made by the operator of a node for those who may ask it.
 //!
 //! A secret is printed once, or goes into a file of mode 0600. What a node reads holds its digest alone.
 
@@ -8,21 +8,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use consign_rpc::client::Credentials;
 use consign_rpc::scope::Scope;
 use consign_rpc::token::{Secret, Token, is_token_name};
 use consign_types::time::Millis;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys::read_private;
-
-/// Bytes of a file of secrets.
-const SECRETS_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a node's file of tokens.
 const TOKENS_BYTES_MAX: usize = 1 << 20;
@@ -153,38 +148,4 @@ fn add(path: &Path, token: &Token) -> Result<(), Failure> {
         let _ = fs::remove_file(&new);
         Failure::file("write", path, e)
     })
-}
-
-/// What the command line has to show the node at `url`: the secret in `--token-file`.
-///
-/// A line is a secret, which is shown to every node that is named, or the address of a node and the secret
-/// that is shown to it alone.
-///
-/// # Errors
-/// When the file cannot be read, others may read it, or a line is neither.
-pub fn credentials(global: &Global, url: &str) -> Result<Credentials, Failure> {
-    let Some(path) = &global.token_file else { return Ok(Credentials::default()) };
-    let text = read_private(path, "token", SECRETS_BYTES_MAX)?;
-    let url = url.trim_end_matches('/');
-    let (mut own, mut common) = (None, None);
-    for (line, at) in text.lines().zip(1..) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (whose, secret) = match words[..] {
-            [] => continue,
-            [secret] => (None, Secret::parse(secret)),
-            [node, secret] => (Some(node.trim_end_matches('/')), Secret::parse(secret)),
-            _ => (None, None),
-        };
-        let Some(secret) = secret else {
-            let message = format!("line {at} of {} is no token", path.display());
-            let help = "write what `consign token new` printed; before it, where you like, a node's address";
-            return Err(Failure::usage("token_format", message, help));
-        };
-        match whose {
-            None => common = Some(secret),
-            Some(node) if node == url => own = Some(secret),
-            Some(_) => {}
-        }
-    }
-    Ok(Credentials { token: own.or(common) })
 }

@@ -178,7 +178,7 @@ fn read_seed(
 }
 
 /// The text of a file that nobody else may read; one that is larger has none of our forms.
-fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, KeyError> {
+pub(crate) fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, KeyError> {
     let failed = |source| KeyError::Read { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o777;

@@ -140,7 +140,10 @@ fn main() -> ExitCode {
         },
         Command::Config(ConfigCommand::Show(with)) => show(&with),
         Command::Health(with) => match with.load() {
-            Ok(config) => match consign_node::health::ask(config.rpc.listen) {
+            Ok(config) => match consign_node::health::ask(
+                config.rpc.listen,
+                config.rpc.doors.tls.as_ref().map(|tls| &tls.own),
+            ) {
                 Ok(answer) => {
                     println!("{answer}");
                     ExitCode::SUCCESS

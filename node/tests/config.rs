@@ -74,7 +74,10 @@ fn what_is_not_set_has_its_default() {
     let rpc = &config.rpc;
     assert_eq!((rpc.connections_max, rpc.subscriptions_per_connection_max), (512, 32));
     assert_eq!((rpc.requests_per_second_max, rpc.read_timeout_ms), (20_000, 5_000));
-    assert_eq!((rpc.read, rpc.submit, &rpc.tokens), (Gate::Open, Gate::Open, &vec![]));
+    assert_eq!(
+        (rpc.doors.read, rpc.doors.submit, &rpc.doors.tokens),
+        (Gate::Open, Gate::Open, &vec![])
+    );
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Json));
 }
 
@@ -113,14 +116,14 @@ fn reading_needs_a_token_where_the_genesis_says_so() {
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"\n", ""));
     let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
-    assert_eq!((config.rpc.read, config.rpc.submit), (Gate::Bearer, Gate::Open));
-    assert_eq!(config.rpc.tokens.len(), 1);
+    assert_eq!((config.rpc.doors.read, config.rpc.doors.submit), (Gate::Bearer, Gate::Open));
+    assert_eq!(config.rpc.doors.tokens.len(), 1);
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"", "read = \"open\""));
     assert_eq!(
         refusal(dir.path()),
         "consignd.toml:16: rpc.read is \"open\", and the genesis says that reading is not; write \
-         \"bearer\", or leave it out"
+         \"bearer\" or \"mtls\", or leave it out"
     );
 }
 
@@ -139,6 +142,38 @@ fn tokens_that_others_may_read_or_write_are_refused() {
             )
         );
     }
+}
+
+/// A certificate with its key, and an authority: what the server of TLS wants of a configuration.
+#[test]
+fn a_certificate_is_taken_with_its_own_key_that_nobody_else_reads() {
+    let [(cert, key), (other, _)] = ["127.0.0.1", "other"].map(|name| {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        (made.cert.pem(), made.key_pair.serialize_pem())
+    });
+    let named = "tls_cert = \"tls.crt\"\ntls_key = \"tls.key\"\nclient_ca = \"ca.crt\"\n[p2p]";
+    let config = CONFIG.replace("[p2p]", named).replace("submit = \"open\"", "submit = \"mtls\"");
+    let load = |cert: &str, mode: u32| {
+        let dir = tempfile::tempdir().unwrap();
+        lay_out(dir.path(), &genesis(), &config);
+        write_file(&dir.path().join("tls.crt"), cert, 0o644);
+        write_file(&dir.path().join("ca.crt"), &other, 0o644);
+        write_file(&dir.path().join("tls.key"), &key, mode);
+        let loaded = Config::load(&dir.path().join("consignd.toml"));
+        loaded.map_err(|e| e.to_string().replace(&format!("{}/", dir.path().display()), ""))
+    };
+    let doors = load(&cert, 0o600).unwrap().rpc.doors;
+    assert_eq!((doors.submit, doors.tls.is_some()), (Gate::Mtls, true));
+    assert!(!format!("{doors:?}").contains("PRIVATE"), "{doors:?}");
+    assert_eq!(
+        load(&cert, 0o640).unwrap_err(),
+        "consignd.toml:20: key file tls.key has mode 0640; nobody else may read it; chmod 600 tls.key"
+    );
+    assert_eq!(
+        load(&other, 0o600).unwrap_err(),
+        "consignd.toml:19: rpc.tls_cert: tls.crt: it cannot be used: keys may not be consistent: \
+         KeyMismatch; name a certificate in PEM, with those that lead to its authority, and its key"
+    );
 }
 
 #[test]

@@ -15,8 +15,8 @@ use consign_types::note::NOTE_BYTES_MAX;
 use ureq::Agent;
 
 use crate::args::Global;
+use crate::credentials::token_for;
 use crate::failure::{Exit, Failure, chain};
-use crate::token::credentials;
 
 /// The largest file of a log: a bundle of 256 entries, each behind its length.
 const FILE_BYTES_MAX: u64 = 256 * (2 + LOG_ENTRY_BYTES_MAX as u64);
@@ -52,7 +52,7 @@ impl Source {
     /// When that cannot be read.
     pub fn show(&mut self, global: &Global) -> Result<(), Failure> {
         if let Self::Web { url, token, .. } = self {
-            *token = credentials(global, url)?.token;
+            *token = token_for(global, url)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! the check passes, the start passes. Paths in the file are relative to the file. Whatever is wrong is
 //! said at once, each with its line and its mend.
 
+mod doors;
 mod listeners;
 mod problem;
 mod settings;
@@ -18,8 +19,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use consign_rpc::server::Gate;
-use consign_rpc::token::Token;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Genesis;
@@ -30,6 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::causes::on_one_line;
 use crate::keys::{KeyError, Keys, Passphrase, read_receipt_key};
 
+pub use doors::{Doors, Tls};
 pub use listeners::Listener;
 pub use problem::{ConfigError, Place, Problem};
 pub use settings::{Kind, SETTINGS, Setting, Unset};
@@ -82,14 +82,8 @@ pub struct Rpc {
     pub requests_per_second_max: u32,
     /// Time that a request's headers and body may take, milliseconds.
     pub read_timeout_ms: u64,
-    /// What who reads must show.
-    pub read: Gate,
-    /// What who submits must show, beside the signature of each event.
-    pub submit: Gate,
-    /// The file of the tokens, where there is one.
-    pub tokens_file: Option<PathBuf>,
-    /// What it held when the configuration was read.
-    pub tokens: Vec<Token>,
+    /// Who is let in.
+    pub doors: Doors,
 }
 
 /// Logs.
@@ -269,61 +263,15 @@ impl Reader {
             "rpc.requests_per_second_max",
         ]
         .map(|name| self.number(name).and_then(|number| u32::try_from(number).ok()));
-        let tokens_file = self.path("rpc.tokens_file");
-        let tokens = tokens_file.as_deref().map_or(Ok(Vec::new()), read_tokens);
-        let tokens =
-            tokens.map_err(|e| self.values.refuse("rpc.tokens_file", on_one_line(&e), e.mend()));
-        let read = self.read_gate(genesis);
-        let submit = self.gate("rpc.submit");
-        let said = |problem: &Problem| problem.what.starts_with("rpc.tokens_file ");
-        let none = tokens_file.is_none() && !self.values.problems().iter().any(said);
-        for (name, gate) in [("rpc.read", read), ("rpc.submit", submit)] {
-            if gate == Some(Gate::Bearer) && self.values.get(name).is_some() && none {
-                let what = format!("{name} is \"bearer\", and there is no rpc.tokens_file");
-                let mend =
-                    "make one with `consign token new --into`, and name it in rpc.tokens_file";
-                self.values.refuse(name, what, mend);
-            }
-        }
+        let doors = self.doors(genesis);
         Some(Rpc {
-            read: read?,
-            submit: submit?,
-            tokens_file,
-            tokens: tokens.ok()?,
+            doors: doors?,
             listen: listen?,
             connections_max: connections?,
             subscriptions_per_connection_max: subscriptions?,
             requests_per_second_max: requests?,
             read_timeout_ms: self.number("rpc.read_timeout_ms")?,
         })
-    }
-
-    /// What the network agreed on holds where nobody says anything, and against whoever says less.
-    fn read_gate(&mut self, genesis: Option<&Genesis>) -> Option<Gate> {
-        let open = genesis.is_none_or(|genesis| genesis.params().open_reading);
-        if self.values.get("rpc.read").is_none() {
-            return Some(if open { Gate::Open } else { Gate::Bearer });
-        }
-        let gate = self.gate("rpc.read")?;
-        if gate == Gate::Open && !open {
-            let what = "rpc.read is \"open\", and the genesis says that reading is not";
-            self.values.refuse("rpc.read", what, "write \"bearer\", or leave it out");
-            return None;
-        }
-        Some(gate)
-    }
-
-    fn gate(&mut self, name: &str) -> Option<Gate> {
-        let (text, place) = self.text(name)?;
-        match text.as_str() {
-            "open" => Some(Gate::Open),
-            "bearer" => Some(Gate::Bearer),
-            _ => {
-                let what = format!("{name} is {text:?}");
-                self.values.refuse_at(place, what, "write \"open\" or \"bearer\"");
-                None
-            }
-        }
     }
 
     fn log(&mut self) -> Option<Log> {

@@ -75,7 +75,7 @@ const fn number(
 }
 
 /// Every setting.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 24] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -92,6 +92,9 @@ pub const SETTINGS: [Setting; 21] = [
     setting("rpc.read", Kind::Text, Unset::Nothing, "\"bearer\""),
     setting("rpc.submit", Kind::Text, Unset::Text("open"), "\"open\""),
     setting("rpc.tokens_file", Kind::Path, Unset::Nothing, "\"tokens.toml\""),
+    setting("rpc.tls_cert", Kind::Path, Unset::Nothing, "\"tls.crt\""),
+    setting("rpc.tls_key", Kind::Path, Unset::Nothing, "\"tls.key\""),
+    setting("rpc.client_ca", Kind::Path, Unset::Nothing, "\"callers.crt\""),
     setting("p2p.listen", Kind::Texts, Unset::Refused, "[\"/ip4/0.0.0.0/tcp/9201\"]"),
     setting("p2p.peer.party", Kind::Text, Unset::Refused, "\"forwarder\""),
     setting("p2p.peer.addresses", Kind::Texts, Unset::Refused, "[\"/ip4/192.0.2.1/tcp/9201\"]"),

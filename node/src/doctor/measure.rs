@@ -9,6 +9,7 @@ use std::process::Command;
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
+use consign_rpc::tls::Client;
 use consign_rpc::views::StatusView;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -136,11 +137,11 @@ struct Answer {
     result: StatusView,
 }
 
-/// Asks the node at `host:port`.
+/// Asks the node at `host:port`, over TLS where there is one to believe.
 ///
 /// # Errors
 /// When nobody answers, or no node does.
-pub fn ask(host: &str) -> Result<Asked, String> {
+pub fn ask(host: &str, tls: Option<&Client>) -> Result<Asked, String> {
     let addresses = host.to_socket_addrs().map_err(|e| format!("{host}: {e}"))?;
     let address = addresses.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"chain_getStatus","params":{}}"#;
@@ -151,7 +152,7 @@ pub fn ask(host: &str) -> Result<Asked, String> {
     );
     let begun = Instant::now();
     let before = clock::now();
-    let (_, body) = exchange(address, &request)?;
+    let (_, body) = exchange(address, tls, &request)?;
     let way = begun.elapsed().as_millis() as u64;
     let answer: Answer =
         serde_json::from_str(&body).map_err(|_| format!("{host} answers, but is no node"))?;

@@ -183,7 +183,10 @@ impl Patient {
     /// This node, where it runs.
     fn own(&self) -> Option<Asked> {
         let listen: SocketAddr = self.text("rpc.listen")?.parse().ok()?;
-        let asked = measure::ask(&measure::local(listen).to_string()).ok()?;
+        let chain = self.path("rpc.tls_cert").map(|path| fs::read(path).ok());
+        let own = chain.map(|pem| Client::pinned(&Chain::from_pem(&pem?).ok()?).ok());
+        let asked =
+            measure::ask(&measure::local(listen).to_string(), own.flatten().as_ref()).ok()?;
         (Some(asked.status.party.0.as_str()) == self.text("node.party")).then_some(asked)
     }
 
@@ -264,7 +267,7 @@ fn others(questions: &Questions, genesis: Option<&Genesis>, findings: &mut Vec<F
     for url in &questions.peer_rpc {
         let host = url.trim_end_matches('/').strip_prefix("http://");
         let asked = host.ok_or_else(|| format!("{url}: only http://HOST:PORT can be asked"));
-        match asked.and_then(measure::ask) {
+        match asked.and_then(|host| measure::ask(host, None)) {
             Ok(Asked { status, ahead }) => {
                 let name = status.party.0.to_string();
                 let same = genesis.is_none_or(|genesis| genesis.network() == status.network.0);

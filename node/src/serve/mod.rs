@@ -21,7 +21,7 @@ use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::{Access, ServerLimits};
+use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
@@ -90,7 +90,7 @@ impl Serving {
             body_read_ms: rpc.read_timeout_ms,
             ..ServerLimits::default()
         };
-        let access = Arc::new(Access::new(rpc.read, rpc.submit, rpc.tokens.clone()));
+        let access = Arc::new(rpc.doors.access());
         consign_rpc::server::serve(listener, Arc::new(self), limits, access, stop).await
     }
 

@@ -15,9 +15,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use consign_node::config::{Config, Log, Rpc};
+use consign_node::config::{Config, Doors, Log, Rpc};
 use consign_node::keys::Keys;
-use consign_rpc::server::Gate;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{
     Action, Condition, Event, Kind, KindSet, SignedEvent, Subject, possession_message,
@@ -100,10 +99,7 @@ pub fn config(dir: &Path, name: &str, genesis: Genesis) -> Config {
             subscriptions_per_connection_max: 1,
             requests_per_second_max: 1,
             read_timeout_ms: 1_000,
-            read: Gate::Open,
-            submit: Gate::Open,
-            tokens_file: None,
-            tokens: Vec::new(),
+            doors: Doors::default(),
         },
         log: Log::default(),
     }

@@ -1,0 +1,189 @@
+//! Who is let in at the RPC port: gates, tokens, and certificates.
+//!
+//! What cannot be kept is refused: a gate that asks for what the node has no way to check, or one that is
+//! wider than the members agreed on.
+
+use std::fs;
+use std::path::PathBuf;
+
+use consign_rpc::server::{Access, Gate};
+use consign_rpc::tls::{self, Chain, Key, TlsError};
+use consign_rpc::token::Token;
+use consign_types::genesis::Genesis;
+
+use super::Reader;
+use super::problem::Problem;
+use super::tokens::read_tokens;
+use crate::causes::on_one_line;
+use crate::keys::read_private;
+
+/// Bytes of a file of certificates.
+const PEM_BYTES_MAX: usize = 1 << 20;
+
+const GATES: &str = "write \"open\", \"bearer\" or \"mtls\"";
+
+/// Who is let in.
+#[derive(Clone, Debug, Default)]
+pub struct Doors {
+    /// What who reads must show.
+    pub read: Gate,
+    /// What who submits must show, beside the signature of each event.
+    pub submit: Gate,
+    /// The file of the tokens, where there is one.
+    pub tokens_file: Option<PathBuf>,
+    /// What it held when the configuration was read.
+    pub tokens: Vec<Token>,
+    /// TLS, where the node has a certificate.
+    pub tls: Option<Tls>,
+}
+
+/// Both sides of the node's own certificate.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Shows it.
+    pub server: tls::Server,
+    /// Believes it alone: how the node's own tools ask the node.
+    pub own: tls::Client,
+}
+
+impl Doors {
+    /// For the server.
+    pub fn access(&self) -> Access {
+        let access = Access::new(self.read, self.submit, self.tokens.clone());
+        match &self.tls {
+            Some(tls) => access.with_tls(tls.server.clone()),
+            None => access,
+        }
+    }
+}
+
+impl Reader {
+    pub(super) fn doors(&mut self, genesis: Option<&Genesis>) -> Option<Doors> {
+        let tokens_file = self.path("rpc.tokens_file");
+        let tokens = tokens_file.as_deref().map_or(Ok(Vec::new()), read_tokens);
+        let tokens =
+            tokens.map_err(|e| self.values.refuse("rpc.tokens_file", on_one_line(&e), e.mend()));
+        let tls = self.tls();
+        let read = self.read_gate(genesis);
+        let submit = self.gate("rpc.submit");
+        for (name, gate) in [("rpc.read", read), ("rpc.submit", submit)] {
+            self.check_gate(name, gate);
+        }
+        Some(Doors { read: read?, submit: submit?, tokens_file, tokens: tokens.ok()?, tls: tls? })
+    }
+
+    /// A gate that was set asks for what the node can check.
+    fn check_gate(&mut self, name: &str, gate: Option<Gate>) {
+        let (word, needed, mend) = match gate {
+            Some(Gate::Bearer) => (
+                "bearer",
+                "rpc.tokens_file",
+                "make one with `consign token new --into`, and name it in rpc.tokens_file",
+            ),
+            Some(Gate::Mtls) => (
+                "mtls",
+                "rpc.client_ca",
+                "name the certificate of the authority by which callers are known in rpc.client_ca",
+            ),
+            Some(Gate::Open) | None => return,
+        };
+        // Of a value that was refused, it is not said that it is missing too.
+        let said = |problem: &Problem| problem.what.starts_with(&format!("{needed} "));
+        let is_set = |name: &str| self.values.get(name).is_some();
+        if is_set(name) && !is_set(needed) && !self.values.problems().iter().any(said) {
+            let what = format!("{name} is \"{word}\", and there is no {needed}");
+            self.values.refuse(name, what, mend);
+        }
+    }
+
+    /// What the network agreed on holds where nobody says anything, and against whoever says less.
+    fn read_gate(&mut self, genesis: Option<&Genesis>) -> Option<Gate> {
+        let open = genesis.is_none_or(|genesis| genesis.params().open_reading);
+        if self.values.get("rpc.read").is_none() {
+            return Some(if open { Gate::Open } else { Gate::Bearer });
+        }
+        let gate = self.gate("rpc.read")?;
+        if gate == Gate::Open && !open {
+            let what = "rpc.read is \"open\", and the genesis says that reading is not";
+            self.values.refuse("rpc.read", what, "write \"bearer\" or \"mtls\", or leave it out");
+            return None;
+        }
+        Some(gate)
+    }
+
+    fn gate(&mut self, name: &str) -> Option<Gate> {
+        let (text, place) = self.text(name)?;
+        match text.as_str() {
+            "open" => Some(Gate::Open),
+            "bearer" => Some(Gate::Bearer),
+            "mtls" => Some(Gate::Mtls),
+            _ => {
+                self.values.refuse_at(place, format!("{name} is {text:?}"), GATES);
+                None
+            }
+        }
+    }
+
+    /// TLS, or nothing where nobody asks for it; none is a problem that was noted.
+    fn tls(&mut self) -> Option<Option<Tls>> {
+        let (cert, key) = (self.path("rpc.tls_cert"), self.path("rpc.tls_key"));
+        for (name, other) in [
+            ("rpc.tls_cert", "rpc.tls_key"),
+            ("rpc.tls_key", "rpc.tls_cert"),
+            ("rpc.client_ca", "rpc.tls_cert"),
+        ] {
+            if self.values.get(name).is_some() && self.values.get(other).is_none() {
+                let what = format!("{name} is set, and {other} is not");
+                self.values.refuse(name, what, format!("set {other}, or take {name} out"));
+                return None;
+            }
+        }
+        let (Some(_), Some(key)) = (cert, key) else { return Some(None) };
+        let chain = self.chain("rpc.tls_cert");
+        let callers = match self.path("rpc.client_ca") {
+            Some(_) => self.chain("rpc.client_ca").map(Some),
+            None => Some(None),
+        };
+        let key = match read_private(&key, PEM_BYTES_MAX) {
+            Ok(pem) => match Key::from_pem(pem.as_bytes()) {
+                Ok(key) => Some(key),
+                Err(error) => self.refuse_pem("rpc.tls_key", &error),
+            },
+            Err(error) => {
+                self.values.refuse("rpc.tls_key", on_one_line(&error), error.mend());
+                None
+            }
+        };
+        let (chain, callers, key) = (chain?, callers?, key?);
+        let own = tls::Client::pinned(&chain);
+        let server = tls::Server::new(chain, key, callers.as_ref());
+        match (server, own) {
+            (Ok(server), Ok(own)) => Some(Some(Tls { server, own })),
+            (Err(error), _) | (_, Err(error)) => self.refuse_pem("rpc.tls_cert", &error),
+        }
+    }
+
+    fn chain(&mut self, name: &str) -> Option<Chain> {
+        let path = self.path(name)?;
+        match fs::read(&path) {
+            Ok(pem) if pem.len() <= PEM_BYTES_MAX => match Chain::from_pem(&pem) {
+                Ok(chain) => Some(chain),
+                Err(error) => self.refuse_pem(name, &error),
+            },
+            Ok(_) => self.refuse_pem(name, &TlsError::NoCertificate),
+            Err(error) => {
+                let what = format!("cannot read {}: {error}", path.display());
+                self.values.refuse(name, what, "name a file of certificates in PEM");
+                None
+            }
+        }
+    }
+
+    fn refuse_pem<T>(&mut self, name: &str, error: &TlsError) -> Option<T> {
+        let path = self.path(name).unwrap_or_default();
+        let what = format!("{name}: {}: {}", path.display(), on_one_line(error));
+        let mend = "name a certificate in PEM, with those that lead to its authority, and its key";
+        self.values.refuse(name, what, mend);
+        None
+    }
+}

@@ -140,12 +140,19 @@ impl SignerState {
         self.keys().find(|key| key.key_id() == *key_id)
     }
 
-    /// A member's own key: it enrols and revokes, files testimony and reports, and moves no unit.
+    /// A member's own key: it enrols and revokes, files testimony and reports, votes, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {
             key,
             past: Vec::new(),
-            kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
+            kinds: KindSet::of(&[
+                Kind::Enrol,
+                Kind::Report,
+                Kind::Testimony,
+                Kind::Revoke,
+                Kind::Propose,
+                Kind::Ballot,
+            ]),
             places: Vec::new(),
             classes: Vec::new(),
             sequence: Sequence::default(),

@@ -19,6 +19,7 @@ pub mod double_vote;
 pub mod es256;
 pub mod event;
 pub mod genesis;
+pub mod governance;
 pub mod key;
 pub mod limits;
 pub mod merkle;

@@ -24,8 +24,8 @@ use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
-    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
-    Submitted, UnitView, Update,
+    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
+    ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::cose_receipt::Algorithm;
@@ -296,6 +296,15 @@ impl Backend for Door {
         _: PageLimit,
         _: Order,
     ) -> Result<BlocksPage, RpcError> {
+        Err(absent())
+    }
+    async fn proposal(&self, _: EventId) -> Result<ProposalView, RpcError> {
+        Err(absent())
+    }
+    async fn proposals(&self, _: Option<Cursor>, _: PageLimit) -> Result<ProposalsPage, RpcError> {
+        Err(absent())
+    }
+    async fn sets(&self, _: Height) -> Result<SetsView, RpcError> {
         Err(absent())
     }
     async fn submit_evidence(&self, _: Vec<u8>) -> Result<EvidenceView, RpcError> {

@@ -143,6 +143,9 @@ struct NodeSection {
     keys_dir: PathBuf,
     /// A key on P-256 for COSE receipts; most nodes have none.
     receipt_key: Option<PathBuf>,
+    /// The party was admitted, or its node got other keys, after the genesis: the ledger knows them.
+    #[serde(default)]
+    after_genesis: bool,
 }
 
 #[derive(Deserialize)]
@@ -193,7 +196,10 @@ pub enum ConfigError {
     #[error("the node's keys cannot be used")]
     Keys(#[source] KeyError),
     /// A party that the genesis does not list.
-    #[error("{0} is not a member of this network; node.party must be one of: {1}")]
+    #[error(
+        "{0} is not a member of this network; node.party must be one of: {1}; a party \
+         that was admitted later sets node.after_genesis = true"
+    )]
     NotMember(PartyId, String),
     /// The keys are not the ones in the genesis.
     #[error(
@@ -250,13 +256,13 @@ impl Config {
             log: file.log,
             genesis,
         };
-        config.check(file.network.allow_few_validators)?;
+        config.check(file.network.allow_few_validators, file.node.after_genesis)?;
         Ok(config)
     }
 
-    fn check(&self, allow_few_validators: bool) -> Result<(), ConfigError> {
+    fn check(&self, allow_few_validators: bool, after_genesis: bool) -> Result<(), ConfigError> {
         let members = self.genesis.members();
-        if !members.iter().any(|member| member.party == self.party) {
+        if !after_genesis && !members.iter().any(|member| member.party == self.party) {
             let names: Vec<_> = members.iter().map(|member| member.party.as_str()).collect();
             return Err(ConfigError::NotMember(self.party.clone(), names.join(", ")));
         }
@@ -264,7 +270,8 @@ impl Config {
         if validators.len() < 4 && !allow_few_validators {
             return Err(ConfigError::FewValidators(validators.len()));
         }
-        if let Some(own) = validators.iter().find(|v| v.party == self.party) {
+        let own = validators.iter().find(|v| v.party == self.party && !after_genesis);
+        if let Some(own) = own {
             let pairs = [
                 ("consensus", own.consensus_key, self.keys.consensus.public()),
                 ("cosigner", own.cosigner_key, self.keys.cosigner.public()),
@@ -279,7 +286,7 @@ impl Config {
             Multiaddr::from_str(address).map_err(|_| ConfigError::Address(address.clone()))?;
         }
         for peer in &self.peers {
-            if !validators.iter().any(|v| v.party == peer.party) {
+            if !after_genesis && !validators.iter().any(|v| v.party == peer.party) {
                 return Err(ConfigError::UnknownPeer(peer.party.clone()));
             }
         }

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod node;
 pub mod p2p;
 pub mod pool;
+pub mod roster;
 pub mod serve;
 pub mod start;
 pub mod state;

@@ -19,8 +19,8 @@ use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
-    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
-    Submitted, UnitView,
+    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
+    ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -82,6 +82,19 @@ pub trait Backend: Send + Sync + 'static {
         cursor: Option<Cursor>,
         limit: PageLimit,
     ) -> Result<EvidencePage, RpcError>;
+
+    /// The proposal that this event made.
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError>;
+
+    /// Every proposal there was, newest first.
+    async fn proposals(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<ProposalsPage, RpcError>;
+
+    /// The certified changes of the validator set after the height `since`.
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError>;
 
     /// How the node is doing.
     async fn status(&self) -> Result<StatusView, RpcError>;

@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use crate::errors::ErrorKind;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, Nothing, SubmitBatch, SubmitEvent,
-    SubmitEvidence, SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt, GetSets, GetUnit,
+    ListProposals, Nothing, SubmitBatch, SubmitEvent, SubmitEvidence, SubscribeBlocks,
+    SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
     EventView, EvidencePage, EvidenceView, HistoryPage, InclusionView, MembersView, PassportView,
-    ReceiptView, StatusView, Submitted, UnitView,
+    ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -190,6 +191,12 @@ methods! {
         GetEvidence = "audit_getEvidence" -> EvidencePage,
             "Tells the evidence that the node has, newest first, page by page; or one file by its id.",
             [NotFound StaleCursor];
+        GetProposal = "gov_get" -> ProposalView,
+            "Tells a proposal about the network and its votes.", [NotFound];
+        ListProposals = "gov_list" -> ProposalsPage,
+            "Tells every proposal about the network, newest first, page by page.", [StaleCursor];
+        GetSets = "proof_getSets" -> SetsView,
+            "Proves how the validator set changed: each change with the certificate of its block.", [];
     }
     feeds {
         SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

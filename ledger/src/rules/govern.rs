@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use consign_types::digest::EventId;
 use consign_types::event::{Event, Kind, Subject};
 use consign_types::governance::{Change, Motion, Node};
-use consign_types::key::PublicKey;
 use consign_types::limits::{
     MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX,
 };

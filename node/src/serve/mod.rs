@@ -6,6 +6,7 @@
 mod evidence;
 mod feeds;
 mod files;
+mod govern;
 mod passport;
 mod proofs;
 mod unit;
@@ -24,9 +25,9 @@ use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
-    EvidencePage, EvidenceView, Finality, HistoryPage, InclusionView, MemberView, MembersView,
-    PassportView, PeerView, PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView,
-    ValidatorView, ValidatorsView,
+    EvidencePage, EvidenceView, Finality, HistoryPage, InclusionView, MembersView, PassportView,
+    PeerView, PoolView, ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted,
+    SyncView, Text, UnitView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
@@ -423,7 +424,7 @@ impl Backend for Serving {
             let leaves = sure(store.leaves(block.first, u64::from(header.events)));
             let decoded = leaves.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
             let event_ids = decoded.map(|event| event.id().into()).collect();
-            let set = own.parts.committed.validators();
+            let set = own.parts.committed.validators_at(height);
             let certificate = block.certificate.as_ref();
             let signers = certificate.map_or_else(Vec::new, |certificate| {
                 let by = certificate.precommits.iter().filter_map(|(index, _)| set.get(*index));
@@ -444,29 +445,23 @@ impl Backend for Serving {
     }
 
     async fn members(&self) -> Result<MembersView, RpcError> {
-        let committed = &self.parts.committed;
-        let set = committed.validators();
-        let members = committed.genesis().members().iter().map(|member| {
-            let at = set.validators().iter().position(|v| v.party == member.party);
-            let validator = at.and_then(|at| set.validators().get(at).map(|v| (at, v)));
-            MemberView {
-                party: member.party.clone().into(),
-                key: member.key.into(),
-                authority: member.authority,
-                validator: validator.map(|(at, v)| ValidatorView {
-                    index: at as u16,
-                    consensus_key: v.consensus_key.into(),
-                    cosigner_key: v.cosigner_key.into(),
-                    network_key: v.network_key.into(),
-                }),
-            }
-        });
-        Ok(MembersView {
-            height: committed.tip().height().0,
-            set: set.hash().into(),
-            validators: self.validators_view(),
-            members: members.collect(),
-        })
+        self.blocking(|own| own.members_view()).await
+    }
+
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError> {
+        self.blocking(move |own| own.proposal_view(id)).await
+    }
+
+    async fn proposals(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<ProposalsPage, RpcError> {
+        self.blocking(move |own| own.proposals_page(cursor.as_ref(), limit)).await
+    }
+
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError> {
+        self.blocking(move |own| own.sets_view(since)).await
     }
 
     fn subscribe(
@@ -507,7 +502,7 @@ impl Backend for Serving {
 }
 
 impl Serving {
-    fn validators_view(&self) -> ValidatorsView {
+    pub(super) fn validators_view(&self) -> ValidatorsView {
         let voting = matches!(self.signing(), Some(Signing::Allowed));
         ValidatorsView::of(&self.parts.committed.validators(), voting)
     }

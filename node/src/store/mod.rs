@@ -8,6 +8,7 @@
 mod batch;
 mod cache;
 mod evidence;
+mod governance;
 mod history;
 mod keys;
 mod past;
@@ -19,6 +20,7 @@ use std::sync::Mutex;
 
 pub use batch::{BlockBatch, decode_body};
 pub use evidence::{By, Keeping};
+pub use governance::SetInForce;
 pub use history::InHistory;
 pub use read::MapReader;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
@@ -52,9 +54,12 @@ mod cf {
     /// Files that name who misbehaved; see [`super::evidence`].
     pub const EVIDENCE: &str = "evidence";
 
-    pub const ALL: [&str; 12] = [
+    /// Validator sets and proposals; see [`super::governance`].
+    pub const GOVERNANCE: &str = "governance";
+
+    pub const ALL: [&str; 13] = [
         META, BLOCKS, LEAVES, HASHES, EVENTS, HISTORY, ENTRIES, MAP_NODES, MAP_STALE, BODIES,
-        NOTES, EVIDENCE,
+        NOTES, EVIDENCE, GOVERNANCE,
     ];
 }
 

@@ -17,8 +17,8 @@ use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit, SubmitBatch, SubmitEvent,
-    SubmitEvidence, wait_timeout,
+    GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt, GetSets, GetUnit,
+    ListProposals, SubmitBatch, SubmitEvent, SubmitEvidence, wait_timeout,
 };
 use crate::views::{
     Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
@@ -56,6 +56,9 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetEvidence| async move {
         n.evidence(p.evidence_id.map(|id| id.0), p.cursor, p.limit).await
     })?;
+    call(to, |n: Node, p: GetProposal| async move { n.proposal(p.proposal_id.0).await })?;
+    call(to, |n: Node, p: ListProposals| async move { n.proposals(p.cursor, p.limit).await })?;
+    call(to, |n: Node, p: GetSets| async move { n.sets(Height(p.since_height)).await })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod event;
 pub mod evidence;
+pub mod govern;
 pub mod log;
 pub mod text;
 pub mod unit;
@@ -22,6 +23,7 @@ pub use event::{
     Update,
 };
 pub use evidence::{AccusedView, EvidencePage, EvidenceView, ReportedView};
+pub use govern::{ProposalView, ProposalsPage, SetsView};
 pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, ReceiptView};
 pub use text::{Base64, Moment, Text};
 pub use unit::{

@@ -28,6 +28,9 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         ("proof_getInclusion", json!({ "index": 4, "size": 7 })),
         ("proof_getReceipt", json!({ "index": 4, "alg": "es256" })),
         ("proof_getConsistency", json!({ "from": 3, "to": 7 })),
+        ("gov_get", json!({ "proposalId": samples::proposal().proposal_id.to_string() })),
+        ("gov_list", json!({ "cursor": "start", "limit": 2 })),
+        ("proof_getSets", json!({ "sinceHeight": 3 })),
         ("audit_submitEvidence", json!({ "evidence": "AQID" })),
         // `evidenceId` wants no cursor; a fake does not mind.
         (

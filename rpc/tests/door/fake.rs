@@ -194,6 +194,20 @@ impl Backend for Fake {
         Ok(samples::passport(since.0))
     }
 
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError> {
+        let view = samples::proposal();
+        let known = id == view.proposal_id.0;
+        known.then_some(view).ok_or_else(|| RpcError::not_found("no such proposal"))
+    }
+
+    async fn proposals(&self, _: Option<Cursor>, _: PageLimit) -> Result<ProposalsPage, RpcError> {
+        Ok(Page { data: vec![samples::proposal()], next_cursor: None, has_next_page: false })
+    }
+
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError> {
+        Ok(SetsView { height: since.0 + 1, links: vec![Base64(vec![1, 2, 3])] })
+    }
+
     async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError> {
         Ok(EvidenceView { bytes: file.len() as u64, ..samples::evidence() })
     }

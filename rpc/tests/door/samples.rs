@@ -136,6 +136,24 @@ pub fn passport(size: u64) -> PassportView {
     PassportView { unit: unit().into(), size, height: 5, passport }
 }
 
+pub fn proposal() -> ProposalView {
+    ProposalView {
+        proposal_id: Text(event()),
+        number: 12,
+        by: name("handler"),
+        change: "retire".to_owned(),
+        sentence: "customs votes no more".to_owned(),
+        party: Some(name("customs")),
+        from: 0,
+        until: Millis(1_700_000_000_000).into(),
+        approvals: vec![name("handler")],
+        rejections: Vec::new(),
+        needed: 3,
+        stage: "in-force".to_owned(),
+        height: Some(7),
+    }
+}
+
 pub fn evidence() -> EvidenceView {
     let reported = Some(ReportedView { height: 3, event_id: Text(event()) });
     let accused = AccusedView {

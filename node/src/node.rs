@@ -255,7 +255,7 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
         for (from, messages) in parts.held.take() {
             let Some(from) = index_of(&set, &from) else { continue };
             for message in messages {
-                let input = Input::Message { from, message: *message };
+                let input = Input::Message { from, message };
                 // A full queue loses it; whoever said it says it again.
                 let _ = driver.try_send(driver::Event::Input(Box::new(input)));
             }

@@ -18,7 +18,7 @@ const HELD_OF_PEER_MAX: usize = 32;
 /// Consensus messages of admitted peers that are in no set yet: they may be in the next one, which this
 /// node has not committed.
 #[derive(Clone, Default)]
-pub struct Held(Arc<Mutex<HashMap<PublicKey, Vec<Box<consign_consensus::Message>>>>>);
+pub struct Held(Arc<Mutex<HashMap<PublicKey, Vec<consign_consensus::Message>>>>);
 
 impl Held {
     /// Keeps a message; the oldest makes room.
@@ -28,11 +28,11 @@ impl Held {
         if of_peer.len() == HELD_OF_PEER_MAX {
             of_peer.remove(0);
         }
-        of_peer.push(Box::new(message));
+        of_peer.push(message);
     }
 
     /// Everything that was kept.
-    pub fn take(&self) -> HashMap<PublicKey, Vec<Box<consign_consensus::Message>>> {
+    pub fn take(&self) -> HashMap<PublicKey, Vec<consign_consensus::Message>> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -23,14 +23,16 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
-    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
-    ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView, Update,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
+    InclusionView, MembersView, PassportView, ProposalView, ProposalsPage, ReceiptView, SetsView,
+    StatusView, Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::SignedEvent;
+use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use indicatif::ProgressBar;
@@ -169,10 +171,9 @@ fn proven(at: usize) -> EventStatus {
 
 fn update(at: usize, event: &SignedEvent, topic: &Topic) -> Option<(Cursor, Update)> {
     let Topic::Events(filter) = topic else { return None };
-    let (kind, party) = (event.event().action.kind(), event.event().signer.party());
     let cursor = Cursor::at(FEED, at as u64 + 1);
     let told = || Update::Event(Box::new(EventView::new(event, proven(at))));
-    filter.admits(kind, party).then(|| (cursor, told()))
+    filter.admits(event.event()).then(|| (cursor, told()))
 }
 
 impl State {
@@ -282,6 +283,26 @@ impl Backend for Door {
     }
 
     async fn consistency(&self, _: TreeSize, _: TreeSize) -> Result<ConsistencyView, RpcError> {
+        Err(absent())
+    }
+    async fn device(&self, _: SignerId) -> Result<DeviceView, RpcError> {
+        Err(absent())
+    }
+    async fn devices(
+        &self,
+        _: Option<PartyId>,
+        _: Option<DeviceState>,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<DevicesPage, RpcError> {
+        Err(absent())
+    }
+    async fn device_history(
+        &self,
+        _: SignerId,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<DeviceHistoryPage, RpcError> {
         Err(absent())
     }
     async fn status(&self) -> Result<StatusView, RpcError> {

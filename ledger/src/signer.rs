@@ -84,6 +84,16 @@ impl Sequence {
         self.high
     }
 
+    /// The numbers below that which are still open.
+    pub fn missing(&self) -> &[u64] {
+        &self.missing
+    }
+
+    /// Missing numbers below this are closed for ever.
+    pub const fn floor(&self) -> u64 {
+        self.floor
+    }
+
     /// Whether `number` was used or closed.
     pub fn is_used(&self, number: u64) -> bool {
         number <= self.high && !self.missing.contains(&number)

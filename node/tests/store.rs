@@ -23,7 +23,7 @@ use consign_types::limits::MAP_VERSIONS_KEPT;
 use rocksdb::{DB, IteratorMode, Options};
 
 use support::bench::Bench;
-use support::{GENESIS_TIME, Scribe, config, genesis, genesis_of, unit};
+use support::{DEVICES, GENESIS_TIME, PARTIES, Scribe, config, genesis, genesis_of, unit};
 
 /// Blocks after the genesis block in the store that tests damage.
 const BLOCKS: u64 = 3;
@@ -135,6 +135,38 @@ async fn a_store_outlives_the_versions_of_the_map_that_it_keeps() {
     bench.commit(block);
     bench.stop();
     assert_eq!(checked(dir.path()).unwrap().block, block);
+}
+
+/// A store of a version that had no list of devices makes it of the log; one that broke off begins again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_devices_is_made_of_the_log_where_it_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let listed = || {
+        let committed = open(dir.path()).unwrap();
+        let store = committed.store();
+        let all = store.devices(None, LeafIndex(0), 99).unwrap();
+        let handler = "handler".parse().unwrap();
+        let handlers = store.devices(Some(&handler), LeafIndex(9), 99).unwrap();
+        let dock1 = "handler.dock1".parse().unwrap();
+        let events = store.signer_events(&dock1, LeafIndex(0), 99).unwrap();
+        (all, handlers, events)
+    };
+    let (all, handlers, events) = listed();
+    let device = |at: usize| format!("{}.{}", PARTIES[at / 2], DEVICES[at % 2]).parse().unwrap();
+    let enrolled: Vec<_> = (0..8).map(|at| (LeafIndex(at as u64 + 2), device(at))).collect();
+    assert_eq!(all, enrolled, "in the order of their enrolment");
+    assert_eq!(handlers, enrolled[7..], "from leaf 9 on, of one party");
+    assert_eq!(events, [8, 11, 12, 14].map(LeafIndex), "enrolled, two registrations, an offer");
+    {
+        let db = raw(dir.path());
+        let family = db.cf_handle("signers").unwrap();
+        for row in db.iterator_cf(family, IteratorMode::Start).skip(1) {
+            db.delete_cf(family, row.unwrap().0).unwrap();
+        }
+        db.delete_cf(db.cf_handle("meta").unwrap(), b"signers").unwrap();
+    }
+    assert_eq!(listed(), (all, handlers, events));
 }
 
 #[tokio::test(flavor = "multi_thread")]

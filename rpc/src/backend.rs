@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
+use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 
 pub use jsonrpsee::core::async_trait;
@@ -18,9 +19,10 @@ use crate::page::{Cursor, Order, PageLimit};
 use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
-    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
-    ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
+    InclusionView, MembersView, PassportView, ProposalView, ProposalsPage, ReceiptView, SetsView,
+    StatusView, Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -95,6 +97,25 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The certified changes of the validator set after the height `since`.
     async fn sets(&self, since: Height) -> Result<SetsView, RpcError>;
+    /// A device, or a member's own key.
+    async fn device(&self, device: SignerId) -> Result<DeviceView, RpcError>;
+
+    /// Devices of a party, or of any, in a state, or in any; in the order of their enrolment.
+    async fn devices(
+        &self,
+        party: Option<PartyId>,
+        state: Option<DeviceState>,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DevicesPage, RpcError>;
+
+    /// The events that a device signed or that are about it, oldest first.
+    async fn device_history(
+        &self,
+        device: SignerId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DeviceHistoryPage, RpcError>;
 
     /// How the node is doing.
     async fn status(&self) -> Result<StatusView, RpcError>;

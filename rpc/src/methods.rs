@@ -8,15 +8,16 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::ErrorKind;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt, GetSets, GetUnit,
-    ListProposals, Nothing, SubmitBatch, SubmitEvent, SubmitEvidence, SubscribeBlocks,
-    SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt,
+    GetSets, GetUnit, ListDevices, ListProposals, Nothing, SubmitBatch, SubmitEvent,
+    SubmitEvidence, SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
 };
 use crate::views::{
-    BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus,
-    EventView, EvidencePage, EvidenceView, HistoryPage, InclusionView, MembersView, PassportView,
-    ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, UnitView,
+    BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView,
+    DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
+    HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
+    ReceiptView, SetsView, StatusView, Submitted, UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -197,6 +198,15 @@ methods! {
             "Tells every proposal about the network, newest first, page by page.", [StaleCursor];
         GetSets = "proof_getSets" -> SetsView,
             "Proves how the validator set changed: each change with the certificate of its block.", [];
+        GetDevice = "device_get" -> DeviceView,
+            "Tells whether a device may sign, what, under which key, and its next number.",
+            [NotFound];
+        ListDevices = "device_list" -> DevicesPage,
+            "Tells devices in the order of their enrolment, page by page.",
+            [StaleCursor];
+        GetDeviceHistory = "device_history" -> DeviceHistoryPage,
+            "Tells the events that a device signed or that are about it, oldest first, page by page.",
+            [NotFound StaleCursor];
     }
     feeds {
         SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

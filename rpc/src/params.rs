@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::Kind;
-use consign_types::party::PartyId;
+use consign_types::event::{Event, Kind, Subject};
+use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use serde::{Deserialize, Serialize};
 
 use crate::page::{Cursor, Order, PageLimit};
+use crate::views::DeviceState;
 use crate::views::text::{Base64, Text};
 
 /// How long a submission waits where the caller does not say, milliseconds.
@@ -245,6 +246,49 @@ pub struct GetEvidence {
     pub limit: PageLimit,
 }
 
+/// Of `device_get`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetDevice {
+    /// The device; or a member, for its own key.
+    pub device_id: Text<SignerId>,
+}
+
+/// Of `device_list`. Everything that is named must fit.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListDevices {
+    /// Of this party; of any unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Text<PartyId>>,
+    /// In this state; in any unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<DeviceState>,
+    /// Where to go on; the first that was enrolled unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Entries at most. A page may hold fewer and still have a successor.
+    #[serde(default)]
+    pub limit: PageLimit,
+}
+
+/// Of `device_history`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetDeviceHistory {
+    /// The device; or a member, for its own key.
+    pub device_id: Text<SignerId>,
+    /// Where to go on; the first event unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Entries at most. A page may hold fewer and still have a successor.
+    #[serde(default)]
+    pub limit: PageLimit,
+}
+
 /// Of methods that take nothing.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -314,6 +358,9 @@ pub struct EventFilter {
     /// Signed by a device of this party.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Text<PartyId>>,
+    /// Signed by this device, or about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Text<SignerId>>,
 }
 
 /// How far an event must have come to be told.
@@ -329,10 +376,15 @@ pub enum Stage {
 }
 
 impl EventFilter {
-    /// Whether an event of this kind, signed by a device of `party`, is told.
-    pub fn admits(&self, kind: Kind, party: &PartyId) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&Text(kind)))
-            && self.party.as_ref().is_none_or(|wanted| wanted.0 == *party)
+    /// Whether this event is told.
+    pub fn admits(&self, event: &Event) -> bool {
+        let concerns = |device: &Text<SignerId>| {
+            event.signer == device.0
+                || matches!(&event.subject, Subject::Signer(subject) if *subject == device.0)
+        };
+        (self.kinds.is_empty() || self.kinds.contains(&Text(event.action.kind())))
+            && self.party.as_ref().is_none_or(|wanted| wanted.0 == *event.signer.party())
+            && self.device.as_ref().is_none_or(concerns)
     }
 }
 
@@ -362,18 +414,46 @@ pub struct SubscribeStatus {
 
 #[cfg(test)]
 mod tests {
+    use consign_types::digest::NetworkId;
+    use consign_types::event::Action;
+    use consign_types::time::Millis;
+
     use super::*;
+
+    fn says(signer: &str, subject: &str, action: Action) -> Event {
+        Event {
+            network: NetworkId(Digest([0; 32])),
+            signer: signer.parse().expect("a name"),
+            subject: subject.parse().expect("a subject"),
+            sequence: 1,
+            floor: 0,
+            time: Millis(0),
+            place: None,
+            basis: None,
+            action,
+        }
+    }
 
     #[test]
     fn a_filter_admits_what_fits_everything_it_names() {
-        let [handler, airline] = ["handler", "airline"].map(|name| name.parse().expect("a name"));
-        let filter: EventFilter =
-            serde_json::from_str(r#"{"kinds":["accept","offer"],"party":"handler"}"#)
-                .expect("json");
-        assert!(filter.admits(Kind::Accept, &handler));
-        assert!(!filter.admits(Kind::Accept, &airline));
-        assert!(!filter.admits(Kind::Arrive, &handler));
-        assert!(EventFilter::default().admits(Kind::Arrive, &airline));
+        let filter = |json: &str| serde_json::from_str::<EventFilter>(json).expect("json");
+        let arrive = |signer| says(signer, "00/106141412345678908", Action::Arrive);
+        let consent = |signer| {
+            let proposal = EventId(Digest([0; 32]));
+            says(signer, "00/106141412345678908", Action::Consent { proposal })
+        };
+        let wanted = filter(r#"{"kinds":["consent","offer"],"party":"handler"}"#);
+        assert!(wanted.admits(&consent("handler.dock7")));
+        assert!(!wanted.admits(&consent("airline.gate")));
+        assert!(!wanted.admits(&arrive("handler.dock7")));
+        assert!(EventFilter::default().admits(&arrive("airline.gate")));
+
+        let dock7 = filter(r#"{"device":"handler.dock7"}"#);
+        assert!(dock7.admits(&arrive("handler.dock7")));
+        assert!(!dock7.admits(&arrive("handler.dock8")));
+        let revoke = |device| says("handler", device, Action::Revoke { suspected_since: None });
+        assert!(dock7.admits(&revoke("handler.dock7")), "what is about it, too");
+        assert!(!dock7.admits(&revoke("handler.dock8")));
     }
 
     #[test]

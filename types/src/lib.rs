@@ -12,6 +12,7 @@ extern crate std;
 pub mod block;
 pub mod certificate;
 pub mod checkpoint;
+pub mod claim;
 pub mod codec;
 pub mod cose_receipt;
 pub mod digest;

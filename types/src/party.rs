@@ -80,6 +80,11 @@ impl SignerId {
         &self.party
     }
 
+    /// What its member calls this device; none where it is a member's own key.
+    pub fn label(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
+
     /// Whether this is a member's own key rather than a device.
     pub const fn is_member(&self) -> bool {
         self.device.is_none()

@@ -9,6 +9,7 @@ use std::path::Path;
 use consign_types::block::{BlockRecord, Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::{Certificate, Round, Statement};
 use consign_types::checkpoint::{self, Checkpoint, cosigner_key};
+use consign_types::claim::{Claim, DeviceClass};
 use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::{CoseReceipt, ReceiptKey, ReceiptSecret, TransparentEvent};
 use consign_types::digest::{BlockId, Digest, MapRoot, TreeRoot, encode_hex};
@@ -146,6 +147,12 @@ fn receipt() -> Receipt {
     }
 }
 
+/// What a new scanner of the handler's says of itself.
+fn claim() -> Claim {
+    let device = "handler.dock7".parse().unwrap();
+    Claim::new(genesis().network(), device, DeviceClass::Scanner, &key("handler.dock7")).unwrap()
+}
+
 /// The key with which the airline makes receipts for tools that know no Ed25519.
 fn es256() -> Es256SecretKey {
     Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap()
@@ -250,6 +257,8 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
         ),
         ("trust.md", "trust", Example::Text(trust().to_json())),
         ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
+        ("device-claim.md", "claim", Example::Text(format!("{}\n", claim()))),
+        ("device-claim.md", "content", Example::Hex(claim().to_bytes())),
         ("witness.md", "witness", Example::Text(format!("{}\n", witness()))),
         ("witness.md", "network-id", hex(witnessed_trust().network.as_bytes())),
         ("witness.md", "request", Example::Text(witness_request().to_string())),
@@ -314,6 +323,7 @@ fn the_examples_hold_together() {
     assert_eq!(Genesis::from_bytes(&genesis().to_bytes()), Ok(genesis()));
     assert_eq!(SignedEvent::decode(offer().bytes()), Ok(offer()));
     assert!(offer().check_with(&key("forwarder.dock1").public()).is_ok());
+    assert_eq!(claim().to_string().parse(), Ok(claim()));
 
     let airline = key("airline cosigner");
     let cosignature = checkpoint().cosign(&airline, 1_700_000_201).signature;

@@ -320,8 +320,11 @@ async fn watch(
     tell: &UnboundedSender<News>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
-    let filter =
-        EventFilter { stage: Stage::Proven, kinds: Vec::new(), party: Some(party(role).into()) };
+    let filter = EventFilter {
+        party: Some(party(role).into()),
+        stage: Stage::Proven,
+        ..EventFilter::default()
+    };
     let mut feed = node.client().follow_events(filter, None);
     feed.open().await.map_err(|e| failure(node.url(), e))?;
     let tell = tell.clone();

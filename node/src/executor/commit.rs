@@ -89,6 +89,7 @@ impl Executor {
             let named = outcome.named().get(offset).map_or(&[][..], Vec::as_slice);
             batch.leaf(index, signed.bytes());
             batch.event(&signed.id(), index, named);
+            batch.signer(index, signed.event());
             if let Action::Report { evidence } = &signed.event().action {
                 batch.report(index, evidence)?;
             }

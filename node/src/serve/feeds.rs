@@ -191,8 +191,7 @@ impl Serving {
         for (index, bytes) in (first..).zip(&leaves) {
             // Records and the genesis document are leaves too.
             let Ok(signed) = SignedEvent::decode(bytes) else { continue };
-            let event = signed.event();
-            if filter.admits(event.action.kind(), event.signer.party()) {
+            if filter.admits(signed.event()) {
                 let status = self.committed_status(LeafIndex(index));
                 let view = consign_rpc::views::EventView::new(&signed, status);
                 found.push((index, Update::Event(Box::new(view))));

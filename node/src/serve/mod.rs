@@ -3,6 +3,7 @@
 //! Reads come from the store and the tip; nothing here changes anything but the pool. Blocking work runs
 //! off the async workers.
 
+mod device;
 mod evidence;
 mod feeds;
 mod files;
@@ -24,16 +25,17 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
-    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView,
-    EvidencePage, EvidenceView, Finality, HistoryPage, InclusionView, MembersView, PassportView,
-    PeerView, PoolView, ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted,
-    SyncView, Text, UnitView, ValidatorsView,
+    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
+    DeviceState, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
+    Finality, HistoryPage, InclusionView, MembersView, PassportView, PeerView, PoolView,
+    ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, SyncView, Text,
+    UnitView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
-use consign_types::party::PartyId;
+use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use tokio::net::TcpListener;
 
@@ -408,6 +410,30 @@ impl Backend for Serving {
             None => own.evidence_page(cursor.as_ref(), limit),
         })
         .await
+    }
+
+    async fn device(&self, device: SignerId) -> Result<DeviceView, RpcError> {
+        self.blocking(move |own| own.device_view(&device)).await
+    }
+
+    async fn devices(
+        &self,
+        party: Option<PartyId>,
+        state: Option<DeviceState>,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DevicesPage, RpcError> {
+        self.blocking(move |own| own.devices_page(party.as_ref(), state, cursor.as_ref(), limit))
+            .await
+    }
+
+    async fn device_history(
+        &self,
+        device: SignerId,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<DeviceHistoryPage, RpcError> {
+        self.blocking(move |own| own.device_history_page(&device, cursor.as_ref(), limit)).await
     }
 
     async fn status(&self) -> Result<StatusView, RpcError> {

@@ -7,6 +7,7 @@ use consign_types::unit::UnitId;
 pub const TIP: &[u8] = b"tip";
 pub const NETWORK: &[u8] = b"network";
 pub const COSIGNED: &[u8] = b"cosigned";
+pub const SIGNERS: &[u8] = b"signers";
 
 pub fn height(height: Height) -> [u8; 8] {
     height.0.to_be_bytes()

@@ -13,6 +13,7 @@ mod history;
 mod keys;
 mod past;
 mod read;
+mod signers;
 mod tip;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ pub use tip::{CosignedState, StoredBlock, Tip};
 
 /// Column families, each with what its keys and values are.
 mod cf {
-    /// `tip`, `network`, `cosigned` -> their canonical encodings.
+    /// `tip`, `network`, `cosigned` -> their canonical encodings; `signers` where [`SIGNERS`] is complete.
     pub const META: &str = "meta";
     /// Height -> [`super::StoredBlock`].
     pub const BLOCKS: &str = "blocks";
@@ -57,9 +58,12 @@ mod cf {
     /// Validator sets and proposals; see [`super::governance`].
     pub const GOVERNANCE: &str = "governance";
 
-    pub const ALL: [&str; 13] = [
+    /// Devices and the events of signers; see [`super::signers`].
+    pub const SIGNERS: &str = "signers";
+
+    pub const ALL: [&str; 14] = [
         META, BLOCKS, LEAVES, HASHES, EVENTS, HISTORY, ENTRIES, MAP_NODES, MAP_STALE, BODIES,
-        NOTES, EVIDENCE, GOVERNANCE,
+        NOTES, EVIDENCE, GOVERNANCE, SIGNERS,
     ];
 }
 
@@ -165,6 +169,7 @@ impl Store {
         let newest = store.tip()?.map_or(0, |tip| tip.record.height.0);
         store.past = past::Past::from(newest);
         store.evidence = Mutex::new(store.count_evidence()?);
+        store.list_signers()?;
         Ok(store)
     }
 

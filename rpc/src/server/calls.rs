@@ -16,9 +16,10 @@ use crate::errors::RpcError;
 use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
 use crate::openrpc::OPENRPC;
 use crate::params::{
-    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetEvent, GetEventStatus, GetEvidence,
-    GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt, GetSets, GetUnit,
-    ListProposals, SubmitBatch, SubmitEvent, SubmitEvidence, wait_timeout,
+    GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt,
+    GetSets, GetUnit, ListDevices, ListProposals, SubmitBatch, SubmitEvent, SubmitEvidence,
+    wait_timeout,
 };
 use crate::views::{
     Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
@@ -59,6 +60,13 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetProposal| async move { n.proposal(p.proposal_id.0).await })?;
     call(to, |n: Node, p: ListProposals| async move { n.proposals(p.cursor, p.limit).await })?;
     call(to, |n: Node, p: GetSets| async move { n.sets(Height(p.since_height)).await })?;
+    call(to, |n: Node, p: GetDevice| async move { n.device(p.device_id.0).await })?;
+    call(to, |n: Node, p: ListDevices| async move {
+        n.devices(p.party.map(|party| party.0), p.state, p.cursor, p.limit).await
+    })?;
+    call(to, |n: Node, p: GetDeviceHistory| async move {
+        n.device_history(p.device_id.0, p.cursor, p.limit).await
+    })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! no rule and proves nothing by itself; proofs are verified from bytes.
 
 pub mod chain;
+pub mod device;
 pub mod event;
 pub mod evidence;
 pub mod govern;
@@ -17,6 +18,9 @@ mod fields;
 pub use chain::{
     BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, PeerView, PoolView,
     StatusView, SyncView, ValidatorView, ValidatorsView,
+};
+pub use device::{
+    DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,
 };
 pub use event::{
     BatchItem, ClockFlag, EventContent, EventStatus, EventView, HistoryPage, Notice, Submitted,

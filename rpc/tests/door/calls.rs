@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::page::{Cursor, Order, PageLimit};
-use consign_rpc::params::{GetEvidence, GetProposal, GetSets, ListProposals, SubmitEvidence, Wait};
+use consign_rpc::params::{
+    GetDevice, GetDeviceHistory, GetEvidence, GetProposal, GetSets, ListDevices, ListProposals,
+    SubmitEvidence, Wait,
+};
 use consign_rpc::server::ServerLimits;
-use consign_rpc::views::{Base64, BatchItem, EventStatus, SetsView};
+use consign_rpc::views::{Base64, BatchItem, DeviceState, EventStatus, SetsView};
 use consign_types::cose_receipt::Algorithm;
 use serde_json::{Value, json};
 
@@ -52,6 +55,20 @@ async fn every_call_answers_what_the_node_said() {
         let evidence_id = Some(samples::evidence().evidence_id);
         let one = client.call(&GetEvidence { evidence_id, ..Default::default() }).await;
         assert_eq!(one.expect("a page").data, [samples::evidence()]);
+        let device_id = samples::device().device;
+        let device = client.call(&GetDevice { device_id: device_id.clone() }).await;
+        assert_eq!(device, Ok(samples::device()));
+        let list = async |party: &str, state| {
+            let party = Some(party.parse().expect("a party"));
+            let list = ListDevices { party, state, ..ListDevices::default() };
+            client.call(&list).await.expect("a page").data
+        };
+        assert_eq!(list("handler", Some(DeviceState::Revoked)).await, [samples::device()]);
+        assert_eq!(list("handler", None).await, [samples::device()]);
+        assert_eq!(list("handler", Some(DeviceState::Active)).await, []);
+        assert_eq!(list("airline", None).await, []);
+        let history = GetDeviceHistory { device_id, cursor: None, limit: limit(2) };
+        assert_eq!(client.call(&history).await.expect("a page").data, [samples::event_view()]);
         assert_eq!(client.status().await, Ok(samples::status(0)));
         assert_eq!(client.block(5).await, Ok(samples::block(5)));
         let blocks = client.blocks(None, limit(2), Order::Desc).await.expect("blocks").data;

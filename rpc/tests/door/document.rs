@@ -37,6 +37,12 @@ fn parameters() -> BTreeMap<&'static str, Value> {
             "audit_getEvidence",
             json!({ "evidenceId": samples::evidence().evidence_id.to_string(), "cursor": "start", "limit": 2 }),
         ),
+        ("device_get", json!({ "deviceId": "handler.dock7" })),
+        (
+            "device_list",
+            json!({ "party": "handler", "state": "revoked", "cursor": "start", "limit": 2 }),
+        ),
+        ("device_history", json!({ "deviceId": "handler", "cursor": "start", "limit": 2 })),
         ("chain_getStatus", json!({})),
         ("chain_getBlock", json!({ "height": 3 })),
         ("chain_getBlocks", json!({ "cursor": "start", "limit": 2, "order": "desc" })),
@@ -45,7 +51,7 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         (
             "custody_subscribeEvents",
             json!({
-                "filter": { "stage": "proven", "kinds": ["arrive"], "party": "handler" },
+                "filter": { "stage": "proven", "kinds": ["arrive"], "party": "handler", "device": "handler.dock7" },
                 "fromCursor": "start",
             }),
         ),

@@ -13,14 +13,15 @@ use consign_rpc::params::Wait;
 use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, EventStatus, EventView, EvidencePage,
-    EvidenceView, HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView,
-    Submitted, Update,
+    BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
+    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::SignedEvent;
+use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -225,6 +226,34 @@ impl Backend for Fake {
             Some(id) => return Err(RpcError::not_found(format!("no evidence {id} is kept here"))),
         }
         Ok(Page { data: vec![view], next_cursor: None, has_next_page: false })
+    }
+
+    async fn device(&self, device: SignerId) -> Result<DeviceView, RpcError> {
+        Ok(DeviceView { device: device.into(), ..samples::device() })
+    }
+
+    async fn devices(
+        &self,
+        party: Option<PartyId>,
+        state: Option<DeviceState>,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<DevicesPage, RpcError> {
+        let device = samples::device();
+        let fits = party.is_none_or(|party| party == device.party.0)
+            && state.is_none_or(|state| state == device.status.state());
+        let data = if fits { vec![device] } else { vec![] };
+        Ok(Page { data, next_cursor: None, has_next_page: false })
+    }
+
+    async fn device_history(
+        &self,
+        _: SignerId,
+        _: Option<Cursor>,
+        _: PageLimit,
+    ) -> Result<DeviceHistoryPage, RpcError> {
+        let data = vec![samples::event_view()];
+        Ok(Page { data, next_cursor: None, has_next_page: false })
     }
 
     async fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<ConsistencyView, RpcError> {

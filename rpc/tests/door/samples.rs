@@ -2,10 +2,10 @@
 
 use consign_rpc::views::{
     AccusedView, Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView,
-    ConsistencyView, ContainView, CountersView, CustodyView, EventStatus, EventView, EvidenceView,
-    Finality, InclusionView, JourneyView, MemberView, MembersView, OwnAndEffective, PassportView,
-    PeerView, PendingView, PoolView, ReceiptView, ReportedView, SealView, StatusView, SyncView,
-    Text, UnitView, ValidatorView, ValidatorsView,
+    ConsistencyView, ContainView, CountersView, CustodyView, DeviceStatus, DeviceView, EventStatus,
+    EventView, EvidenceView, Finality, InclusionView, JourneyView, MemberView, MembersView,
+    OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView, PoolView, ReceiptView,
+    ReportedView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -151,6 +151,29 @@ pub fn proposal() -> ProposalView {
         needed: 3,
         stage: "in-force".to_owned(),
         height: Some(7),
+    }
+}
+
+pub fn device() -> DeviceView {
+    let key = |seed| SecretKey::from_seed([seed; 32]).public();
+    DeviceView {
+        device: name("handler.dock7"),
+        party: name("handler"),
+        height: 9,
+        status: DeviceStatus::Revoked { at: TIME.into(), suspected_since: Some(TIME.into()) },
+        key: Text(key(2)),
+        key_id: "0123456789abcdef".to_owned(),
+        past_keys: vec![PastKeyView {
+            key: Text(key(1)),
+            key_id: "fedcba9876543210".to_owned(),
+            below: 7,
+        }],
+        kinds: vec![name("arrive"), name("depart")],
+        places: vec![name("414/9521321000018")],
+        classes: vec!["00".to_owned()],
+        next_sequence: 9,
+        missing: vec![5, 6],
+        floor: 4,
     }
 }
 

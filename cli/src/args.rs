@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, devnet, event, evidence, keys, network, passport, proof, replay, unit, verify,
-    witness,
+    audit, config, devnet, event, evidence, gov, keys, network, passport, proof, replay, unit,
+    verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -130,4 +130,7 @@ pub enum Command {
     /// Hand in, report, list and fetch evidence of misbehaviour
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Propose, decide and list changes of the network
+    #[command(subcommand)]
+    Gov(gov::Command),
 }

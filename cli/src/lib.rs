@@ -14,8 +14,10 @@ pub mod devnet;
 pub mod event;
 pub mod evidence;
 pub mod failure;
+pub mod gov;
 pub mod health;
 pub mod instant;
+pub mod join;
 pub mod keys;
 pub mod network;
 pub mod node;
@@ -62,6 +64,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Config(command) => config::run(command),
         Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
+        Command::Gov(command) => wait_for(gov::run(console, global, command)),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -268,15 +268,46 @@ fn node_config(party: &PartyId, own: &Address, all: &[Address], few: bool) -> St
     text
 }
 
+/// Where a node that is there already is met.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Whose.
+    pub party: PartyId,
+    /// Multiaddresses.
+    pub addresses: Vec<String>,
+}
+
+/// The configuration of a node that joins: the ledger says whose it is, and who else is there.
+pub(crate) fn joining_config(party: &PartyId, rpc: &str, p2p: &str, peers: &[Peer]) -> String {
+    let mut text = format!(
+        "# The node of {party}. Paths are relative to this file; `consignd config check` reads it as\n\
+         # the start does.\n\n\
+         [network]\ngenesis = \"genesis.cbor\"\n\
+         \n[node]\nparty = \"{party}\"\ndata_dir = \"data\"\nkeys_dir = \"keys\"\n\
+         # Not of the genesis: the ledger says who it is.\nafter_genesis = true\n\
+         \n[rpc]\nlisten = \"{rpc}\"\n\n[p2p]\nlisten = [\"{p2p}\"]\n"
+    );
+    for peer in peers {
+        let addresses: Vec<_> = peer.addresses.iter().map(|a| format!("\"{a}\"")).collect();
+        let _ = write!(
+            text,
+            "\n[[p2p.peer]]\nparty = \"{}\"\naddresses = [{}]\n",
+            peer.party,
+            addresses.join(", ")
+        );
+    }
+    text
+}
+
 /// Leaves the mark that the consensus key has signed nothing yet. The node takes it away at its first
 /// start; an empty disk without it is a lost disk, on which the node does not sign.
-fn mark_new_key(data: &Path) -> Result<(), Failure> {
+pub(crate) fn mark_new_key(data: &Path) -> Result<(), Failure> {
     keys::private_dir(data)?;
     let path = data.join("new-consensus-key");
     fs::write(&path, "").map_err(|e| Failure::file("write", &path, e))
 }
 
-fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
+pub(crate) fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
     let entries = match fs::read_dir(out) {
         Ok(entries) => entries.count(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
@@ -290,7 +321,7 @@ fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, "directory_not_empty", message, help))
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|e| Failure::file("write", path, e))
 }
 

@@ -13,7 +13,8 @@ use consign_types::party::PartyId;
 use consign_types::time::Millis;
 use consign_types::witness::Witness;
 
-pub use init::{Layout, Ports, Spec, init};
+pub use init::{Layout, Peer, Ports, Spec, init};
+pub(crate) use init::{joining_config, mark_new_key, refuse_unless_empty, write_file};
 pub use inspect::read_genesis;
 
 use crate::console::Console;

@@ -7,7 +7,7 @@ use consign_ledger::signer::SignerState;
 use consign_rpc::errors::RpcError;
 use consign_rpc::page::{Cursor, PageLimit};
 use consign_rpc::views::{
-    Base64, MemberView, MembersView, ProposalView, ProposalsPage, SetsView, ValidatorView,
+    Base64, MemberView, MembersView, NodeView, ProposalView, ProposalsPage, SetsView, ValidatorView,
 };
 use consign_types::block::Height;
 use consign_types::codec::Canonical;
@@ -68,6 +68,10 @@ impl Serving {
                     consensus_key: v.consensus_key.into(),
                     cosigner_key: v.cosigner_key.into(),
                     network_key: v.network_key.into(),
+                }),
+                node: state.node.map(|node| NodeView {
+                    network_key: node.network_key.into(),
+                    addresses: node.addresses,
                 }),
             })
         });

@@ -16,8 +16,8 @@ pub mod unit;
 mod fields;
 
 pub use chain::{
-    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, PeerView, PoolView,
-    StatusView, SyncView, ValidatorView, ValidatorsView,
+    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, NodeView, PeerView,
+    PoolView, StatusView, SyncView, ValidatorView, ValidatorsView,
 };
 pub use device::{
     DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,

@@ -4,8 +4,9 @@ use consign_rpc::views::{
     AccusedView, Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView,
     ConsistencyView, ContainView, CountersView, CustodyView, DeviceStatus, DeviceView, EventStatus,
     EventView, EvidenceView, Finality, InclusionView, JourneyView, MemberView, MembersView,
-    OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView, PoolView, ReceiptView,
-    ReportedView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    NodeView, OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView, PoolView,
+    ProposalView, ReceiptView, ReportedView, SealView, StatusView, SyncView, Text, UnitView,
+    ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -293,6 +294,10 @@ pub fn members() -> MembersView {
                 consensus_key: key(),
                 cosigner_key: key(),
                 network_key: key(),
+            }),
+            node: Some(NodeView {
+                network_key: key(),
+                addresses: vec!["/ip4/192.0.2.7/tcp/9201".to_owned()],
             }),
         }],
     }

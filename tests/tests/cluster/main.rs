@@ -8,6 +8,7 @@
 
 mod audit;
 mod bad_input;
+mod council;
 mod evidence;
 mod idle;
 mod newcomer;

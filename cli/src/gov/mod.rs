@@ -74,7 +74,7 @@ impl std::str::FromStr for Named {
 #[derive(Args, Debug)]
 pub struct Speaker {
     /// The member that speaks
-    #[arg(long = "as", value_name = "PARTY")]
+    #[arg(id = "as", long = "as", value_name = "PARTY")]
     party: PartyId,
     /// Key file of the member
     #[arg(long, value_name = "FILE")]

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, devnet, event, evidence, gov, keys, network, passport, proof, replay, unit,
-    verify, witness,
+    audit, config, device, devnet, doctor, event, evidence, gov, keys, network, passport, proof,
+    replay, unit, verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -114,7 +114,7 @@ pub enum Command {
     /// Replay freight traffic as signed custody events
     #[command(subcommand)]
     Replay(replay::Command),
-    /// Check a node's configuration
+    /// Check and show a node's configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Ask whether nodes are well
@@ -133,4 +133,10 @@ pub enum Command {
     /// Propose, decide and list changes of the network
     #[command(subcommand)]
     Gov(gov::Command),
+    /// Make, enrol, list, rotate, revoke and watch devices
+    #[command(subcommand)]
+    Device(Box<device::Command>),
+    /// Look after your own node
+    #[command(subcommand)]
+    Node(doctor::Command),
 }

@@ -1,25 +1,30 @@
 //! Key files: one private key each, mode 0600, never overwritten, never printed.
 //!
-//! A key file is one line, `consign-key-v1 <purpose> <seed as 64 hexadecimal digits>`, the form that
-//! `consignd` reads. The purpose stands in it so that a key cannot be used for what it was not made for.
+//! What a file holds is the business of [`consign_types::key_file`], which `consignd` reads with too: one
+//! key and its purpose, in the clear or under a passphrase. A passphrase comes from a file of mode 0600
+//! (`--passphrase-file`, or `CONSIGN_PASSPHRASE_FILE`), or from the terminal.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use clap::{Subcommand, ValueEnum};
-use consign_types::digest::{decode_hex, encode_hex};
-use consign_types::es256::Es256SecretKey;
-use consign_types::key::SecretKey;
+use clap::{Args, Subcommand, ValueEnum};
+use consign_types::digest::encode_hex;
+use consign_types::es256::{Es256Key, Es256SecretKey};
+use consign_types::key::{PublicKey, SecretKey};
+use consign_types::key_file::{
+    BadKeyFile, Fresh, KEY_FILE_BYTES_MAX, KeyFile, PASSPHRASE_BYTES_MAX, RECEIPT, clear, seal,
+};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure};
 
-const FORMAT: &str = "consign-key-v1";
-const FILE_BYTES_MAX: u64 = 256;
+/// Names the file of the passphrase for every command that reads a key.
+const PASSPHRASE_FILE: &str = "CONSIGN_PASSPHRASE_FILE";
 
 /// `consign key`.
 #[derive(Debug, Subcommand)]
@@ -33,6 +38,25 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Put a key file under a passphrase, in place, as PKCS#8 that `openssl pkey` reads
+    Encrypt(OneFile),
+    /// Take the passphrase from a key file, in place
+    Decrypt(OneFile),
+    /// Print what a key file is for, its public key and its id; needs no passphrase
+    Show {
+        /// The key file
+        file: PathBuf,
+    },
+}
+
+/// A key file and its passphrase.
+#[derive(Args, Debug)]
+pub struct OneFile {
+    /// The key file
+    file: PathBuf,
+    /// A file of mode 0600 with the passphrase in one line; asked for on a terminal where absent
+    #[arg(long, value_name = "FILE", env = PASSPHRASE_FILE)]
+    passphrase_file: Option<PathBuf>,
 }
 
 /// What a key is for. Distinct, because each speaks for something else.
@@ -86,12 +110,199 @@ impl Report for Made {
 /// # Errors
 /// When the key cannot be made or written.
 pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
-    let Command::New { purpose, out } = command;
-    let public = match purpose {
-        Purpose::Receipt => create_receipt_key(&out)?.public().to_string(),
-        _ => create(&out, purpose)?.public().to_string(),
+    match command {
+        Command::New { purpose, out } => {
+            let public = match purpose {
+                Purpose::Receipt => create_receipt_key(&out)?.public().to_string(),
+                _ => create(&out, purpose)?.public().to_string(),
+            };
+            console.result(&Made { purpose: purpose.as_str(), public })
+        }
+        Command::Encrypt(OneFile { file, passphrase_file }) => {
+            encrypt(&file, passphrase_file.as_deref())?;
+            console.result(&show(&file)?)
+        }
+        Command::Decrypt(OneFile { file, passphrase_file }) => {
+            decrypt(&file, passphrase_file.as_deref())?;
+            console.result(&show(&file)?)
+        }
+        Command::Show { file } => console.result(&show(&file)?),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    purpose: String,
+    public: String,
+    key_id: String,
+    encrypted: bool,
+}
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let how = if self.encrypted { "under a passphrase" } else { "in the clear" };
+        format!(
+            "purpose    {}\npublic     {}\nkey id     {}\nprivate    {how}",
+            self.purpose, self.public, self.key_id
+        )
+    }
+}
+
+fn show(path: &Path) -> Result<Shown, Failure> {
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
+    let public = file.public().map_err(|e| unusable(path, file.purpose(), e))?;
+    let id = if file.purpose() == RECEIPT {
+        public.parse::<Es256Key>().ok().map(|key| key.key_id())
+    } else {
+        public.parse::<PublicKey>().ok().map(|key| key.key_id())
     };
-    console.result(&Made { purpose: purpose.as_str(), public })
+    let id = id.ok_or_else(|| unusable(path, file.purpose(), BadKeyFile::Form))?;
+    let purpose = file.purpose().to_owned();
+    Ok(Shown { purpose, public, key_id: encode_hex(&id), encrypted: file.is_sealed() })
+}
+
+fn encrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
+    if file.is_sealed() {
+        let message = format!("{} is encrypted already", path.display());
+        let help = "for another passphrase, `consign key decrypt` it first";
+        return Err(Failure::new(Exit::Refused, "key_encrypted", message, help));
+    }
+    let purpose = file.purpose();
+    let seed = file.open(purpose, None).map_err(|e| unusable(path, purpose, e))?;
+    let passphrase = passphrase(path, passphrase_file, true)?;
+    let mut fresh = Fresh { salt: [0; 16], iv: [0; 16] };
+    getrandom::fill(&mut fresh.salt)
+        .and_then(|()| getrandom::fill(&mut fresh.iv))
+        .map_err(|e| Failure::operational("randomness", e, "nothing is encrypted without it"))?;
+    let sealed = seal(purpose, &seed, passphrase.as_bytes(), fresh);
+    let sealed = sealed.map_err(|e| unusable(path, purpose, e))?;
+    // The key in the clear goes only when what takes its place was opened.
+    let again = KeyFile::parse(&sealed).and_then(|f| f.open(purpose, Some(passphrase.as_bytes())));
+    assert!(again.is_ok_and(|again| *again == *seed), "what was sealed opens");
+    replace(path, &sealed)
+}
+
+fn decrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
+    if !file.is_sealed() {
+        let message = format!("{} is not encrypted", path.display());
+        return Err(Failure::new(Exit::Refused, "key_clear", message, "there is nothing to do"));
+    }
+    let seed = opened(path, &file, file.purpose(), passphrase_file)?;
+    replace(path, &clear(file.purpose(), &seed))
+}
+
+/// Puts `text` in the place of the file at `path`: whoever looks sees the old file or the new one, whole.
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&new);
+    let mut file = file.map_err(|e| Failure::file("create", &new, e))?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| fs::rename(&new, path));
+    if let Err(e) = moved {
+        let _ = fs::remove_file(&new);
+        return Err(Failure::file("write", path, e));
+    }
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Failure::file("sync", dir, e))
+}
+
+/// The passphrase of the key at `path`; a new one is asked for twice.
+fn passphrase(path: &Path, file: Option<&Path>, new: bool) -> Result<Zeroizing<String>, Failure> {
+    let passphrase = match file {
+        Some(file) => {
+            let text = read_private(file, "passphrase", PASSPHRASE_BYTES_MAX)?;
+            Zeroizing::new(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+        }
+        None if !std::io::stdin().is_terminal() => {
+            let message =
+                format!("{} needs a passphrase, and there is no terminal", path.display());
+            let help = format!("name its file with --passphrase-file, or in {PASSPHRASE_FILE}");
+            return Err(Failure::usage("no_passphrase", message, help));
+        }
+        None => {
+            let asked = ask(&format!("Passphrase of {}: ", path.display()))?;
+            if new && *ask("Once more: ")? != *asked {
+                let message = "the two passphrases differ";
+                return Err(Failure::usage("bad_passphrase", message, "nothing was changed"));
+            }
+            asked
+        }
+    };
+    if passphrase.is_empty() || passphrase.contains('\n') {
+        let message = "a passphrase is one line that is not empty";
+        return Err(Failure::usage("bad_passphrase", message, "nothing was changed"));
+    }
+    Ok(passphrase)
+}
+
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    let asked = rpassword::prompt_password(prompt).map(Zeroizing::new);
+    asked.map_err(|e| Failure::operational("terminal", e, "name a file with --passphrase-file"))
+}
+
+fn opened(
+    path: &Path,
+    file: &KeyFile<'_>,
+    purpose: &str,
+    passphrase_file: Option<&Path>,
+) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    // Of a key for something else no passphrase is asked.
+    let asks = file.is_sealed() && file.purpose() == purpose;
+    let given = if asks { Some(passphrase(path, passphrase_file, false)?) } else { None };
+    let bytes = given.as_ref().map(|text| text.as_bytes());
+    file.open(purpose, bytes).map_err(|e| unusable(path, purpose, e))
+}
+
+fn unusable(path: &Path, purpose: &str, error: BadKeyFile) -> Failure {
+    match error {
+        BadKeyFile::Form => {
+            let message = format!("{} is not a {purpose} key", path.display());
+            let help = "expected one line `consign-key-v1 PURPOSE <64 hex digits>`, or what `consign key \
+                        encrypt` made of it";
+            Failure::usage("key_format", message, help)
+        }
+        BadKeyFile::Passphrase => {
+            let message = format!("the passphrase does not open {}", path.display());
+            Failure::new(
+                Exit::Refused,
+                "bad_passphrase",
+                message,
+                "try another; nothing was changed",
+            )
+        }
+        other => {
+            let message = format!("{} cannot be opened: {other}", path.display());
+            Failure::new(Exit::Refused, "key_closed", message, "restore the file from its backup")
+        }
+    }
+}
+
+/// The text of a file that nobody else may read.
+fn read_private(path: &Path, what: &str, bytes_max: usize) -> Result<Zeroizing<String>, Failure> {
+    let failed = |e| Failure::file("read", path, e);
+    let file = fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let message = format!("{what} file {} has mode {mode:04o}", path.display());
+        let help = format!("nobody else may read it: chmod 600 {}", path.display());
+        return Err(Failure::new(Exit::Refused, "key_mode", message, help));
+    }
+    // As large as the file may be from the start: a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max + 1));
+    file.take(bytes_max as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() > bytes_max {
+        text.clear();
+    }
+    Ok(text)
 }
 
 /// A fresh key from the operating system's randomness.
@@ -124,8 +335,7 @@ fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Fail
             Failure::file("create", path, e)
         }
     })?;
-    let line = format!("{FORMAT} {} {}\n", purpose.as_str(), encode_hex(seed));
-    file.write_all(line.as_bytes())
+    file.write_all(clear(purpose.as_str(), seed).as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| Failure::file("write", path, e))
 }
@@ -160,26 +370,11 @@ pub fn create(path: &Path, purpose: Purpose) -> Result<SecretKey, Failure> {
 /// # Errors
 /// When it cannot be read, others may read it, or it was made for something else.
 pub fn read(path: &Path, purpose: Purpose) -> Result<SecretKey, Failure> {
-    let failed = |e| Failure::file("read", path, e);
-    let file = fs::File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let message = format!("key file {} has mode {mode:04o}", path.display());
-        let help = format!("nobody else may read it: chmod 600 {}", path.display());
-        return Err(Failure::new(Exit::Refused, "key_mode", message, help));
-    }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-    let seed = text
-        .strip_suffix('\n')
-        .and_then(|line| line.strip_prefix(&format!("{FORMAT} {} ", purpose.as_str())))
-        .and_then(decode_hex)
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    seed.map(SecretKey::from_seed).ok_or_else(|| {
-        let message = format!("{} is not a {} key", path.display(), purpose.as_str());
-        let help = format!("expected one line `{FORMAT} {} <64 hex digits>`", purpose.as_str());
-        Failure::usage("key_format", message, help)
-    })
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, purpose.as_str(), e))?;
+    let passphrase_file = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from);
+    let seed = opened(path, &file, purpose.as_str(), passphrase_file.as_deref())?;
+    Ok(SecretKey::from_seed(*seed))
 }
 
 /// Creates `path`, and what is missing above it, for this user alone.
@@ -208,6 +403,58 @@ mod tests {
 
         assert_eq!(create(&path, Purpose::Member).unwrap_err().code, "key_exists");
         assert_eq!(read(&path, Purpose::Member).unwrap().public(), key.public());
+    }
+
+    /// In place, whole, private; the right passphrase alone brings it back.
+    #[test]
+    fn a_key_is_put_under_a_passphrase_and_taken_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, right, wrong] = ["log.key", "right", "wrong"].map(|name| dir.path().join(name));
+        for (file, text) in [(&right, "correct horse\n"), (&wrong, "battery\n")] {
+            let mut options = fs::OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(file).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        for purpose in [Purpose::Log, Purpose::Receipt] {
+            let _ = fs::remove_file(&path);
+            match purpose {
+                Purpose::Receipt => create_receipt_key(&path).map(|_| ()).unwrap(),
+                _ => create(&path, purpose).map(|_| ()).unwrap(),
+            }
+            let (before, shown) = (fs::read(&path).unwrap(), show(&path).unwrap());
+            assert_eq!(decrypt(&path, Some(&right)).unwrap_err().code, "key_clear");
+            encrypt(&path, Some(&right)).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            let sealed = show(&path).unwrap();
+            assert_eq!((&sealed.public, &sealed.key_id), (&shown.public, &shown.key_id));
+            assert!(sealed.encrypted && !shown.encrypted);
+            assert_eq!(encrypt(&path, Some(&right)).unwrap_err().code, "key_encrypted");
+            assert_eq!(decrypt(&path, Some(&wrong)).unwrap_err().code, "bad_passphrase");
+            decrypt(&path, Some(&right)).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), before);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left behind");
+        }
+    }
+
+    /// OpenSSL opens what we seal, and finds the public key that we name.
+    #[test]
+    fn openssl_reads_an_encrypted_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, pass] = ["member.key", "pass"].map(|name| dir.path().join(name));
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&pass).unwrap();
+        file.write_all(b"correct horse\n").unwrap();
+        let key = create(&path, Purpose::Member).unwrap();
+        encrypt(&path, Some(&pass)).unwrap();
+        let openssl = std::process::Command::new("openssl")
+            .args(["pkey", "-pubout", "-outform", "DER", "-passin"])
+            .arg(format!("file:{}", pass.display()))
+            .arg("-in")
+            .arg(&path)
+            .output()
+            .expect("openssl is installed");
+        assert!(openssl.status.success(), "{}", String::from_utf8_lossy(&openssl.stderr));
+        assert!(openssl.stdout.ends_with(key.public().as_bytes()));
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub mod args;
 pub mod audit;
 pub mod config;
 pub mod console;
+pub mod device;
 pub mod devnet;
+pub mod doctor;
 pub mod event;
 pub mod evidence;
 pub mod failure;
@@ -61,10 +63,12 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Audit(command) => audit::run(console, global.trust.as_deref(), command),
         Command::Export(command) => wait_for(audit::export(console, global, command)),
         Command::Replay(command) => wait_for(replay::run(console, command)),
-        Command::Config(command) => config::run(command),
+        Command::Config(command) => config::run(global, &command),
         Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
         Command::Gov(command) => wait_for(gov::run(console, global, command)),
+        Command::Device(command) => wait_for(device::run(console, global, *command)),
+        Command::Node(command) => doctor::run(global, &command),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
+use crate::event::disputed;
 use crate::failure::Failure;
 use crate::node::{Node, within};
 
@@ -148,12 +149,13 @@ impl Report for History {
             let place =
                 content.place.as_ref().map_or(String::new(), |place| format!(" at {place}"));
             format!(
-                "{:<9} {} {:<12} by {:<22}{place}  {}",
+                "{:<9} {} {:<12} by {:<22}{place}  {}{}",
                 stage(&event.status),
                 content.device_time.rfc3339,
                 content.kind.to_string(),
                 content.signer.to_string(),
-                content.event_id
+                content.event_id,
+                disputed(event)
             )
         };
         let mut lines: Vec<String> = self.events.iter().map(line).collect();

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use consign_types::event::SignedEvent;
+use consign_types::claim::Claim;
+use consign_types::event::{Action, SignedEvent};
+use consign_types::time::Millis;
 
 const SSCC: &str = "00/106141412345678908";
 
@@ -43,6 +45,7 @@ fn help_says_what_each_command_is_for() {
     insta::assert_snapshot!("help_devnet", help(&["devnet", "--help"]));
     insta::assert_snapshot!("help_devnet_demo", help(&["devnet", "demo", "--help"]));
     insta::assert_snapshot!("help_event_build", help(&["event", "build", "--help"]));
+    insta::assert_snapshot!("help_device", help(&["device", "--help"]));
     insta::assert_snapshot!("help_replay_c2k", help(&["replay", "c2k", "--help"]));
 }
 
@@ -179,6 +182,79 @@ fn an_event_is_built_signed_and_is_the_bytes_on_standard_output() {
     let ran = consign(dir.path(), &["event", "submit", "cut.cbor"]);
     assert_eq!(ran.exit, 7);
     assert!(ran.err.starts_with("error[malformed_event]: "), "{}", ran.err);
+}
+
+/// A device is made with a key of its own, signs under its own numbers, and goes on where it was.
+#[test]
+fn a_device_is_made_and_signs_under_its_own_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = "ab".repeat(32);
+    let new = ["--output", "json", "device", "new", "--class", "scanner", "--name", "dock7"];
+    let rest = ["--party", "handler", "--network", &network, "--out", "dock7"];
+    let made = consign(dir.path(), &[&new[..], &rest].concat());
+    assert_eq!((made.exit, made.err.as_str()), (0, ""));
+    let made: serde_json::Value = serde_json::from_str(&made.out).unwrap();
+    let claim: Claim = made["claim"].as_str().unwrap().parse().unwrap();
+    assert_eq!(claim.device().to_string(), "handler.dock7");
+    assert_eq!(claim.network().to_string(), network);
+    let key = fs::read_to_string(dir.path().join("dock7/device.key")).unwrap();
+    assert!(!made.to_string().contains(key.trim_end().rsplit(' ').next().unwrap()));
+
+    let build = ["event", "build", "--type", "arrive", "--unit", SSCC];
+    fs::write(dir.path().join("event.json"), consign(dir.path(), &build).out).unwrap();
+    let sign = ["event", "sign", "event.json", "--dir", "dock7"];
+    for number in 1..4 {
+        let event = SignedEvent::decode(&consign(dir.path(), &sign).bytes).unwrap();
+        assert_eq!(
+            (event.event().sequence, event.event().signer.clone()),
+            (number, claim.device().clone())
+        );
+        assert!(event.check_with(&claim.key()).is_ok());
+    }
+    let both = consign(dir.path(), &[&sign[..], &["--key", "dock7/device.key"]].concat());
+    assert_eq!(both.exit, 2);
+
+    let again = consign(dir.path(), &[&new[..], &rest].concat());
+    assert_eq!(again.exit, 7, "{}", again.err);
+    let text = consign(dir.path(), &[&new[2..], &rest[..4], &["--out", "other"]].concat());
+    let shown = text.out.lines().filter(|line| !line.starts_with("consign1dev-"));
+    let shown: Vec<&str> = shown.map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        shown,
+        [
+            "handler.dock7 has a key in other/device.key (0600); compare its id when it is enrolled",
+            "next, at the member",
+        ]
+    );
+}
+
+/// A member that is offline signs under the number that it is told, and sends nothing.
+#[test]
+fn a_member_signs_offline_under_a_number_that_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let parties = ["forwarder", "airline", "handler", "consignee"].map(|name| ["--party", name]);
+    let init = ["network", "init", "--out", "net"];
+    assert_eq!(consign(dir.path(), &[&init[..], parties.as_flattened()].concat()).exit, 0);
+    let revoke = ["--trust", "net/network.trust.json", "device", "revoke", "handler.dock7"];
+    let key = ["--key", "net/handler/keys/member.key"];
+    let since = ["--suspected-since", "2026-11-22T12:00:03Z"];
+    let signed =
+        [&revoke[..], &key, &since, &["--sequence", "5", "--out", "revoke.event"]].concat();
+    let ran = consign(dir.path(), &signed);
+    assert_eq!(ran.exit, 0, "{}", ran.err);
+    let event = SignedEvent::decode(&fs::read(dir.path().join("revoke.event")).unwrap()).unwrap();
+    assert_eq!(
+        (event.event().signer.to_string(), event.event().sequence),
+        ("handler".to_owned(), 5)
+    );
+    let action = Action::Revoke { suspected_since: Some(Millis(1_795_348_803_000)) };
+    assert_eq!(event.event().action, action);
+
+    let without = consign(dir.path(), &[&revoke[..], &key, &["--out", "revoke.event"]].concat());
+    assert_eq!(without.exit, 2, "a number must be named");
+    let claim = consign(dir.path(), &[&["device", "claim", "consign1dev-AAAA"][..], &key].concat());
+    assert_eq!(claim.exit, 7);
+    assert!(claim.err.starts_with("error[bad_claim]: the claim is damaged"), "{}", claim.err);
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! the step's messages leave. Where what was signed may have been forgotten, nothing is signed until
 //! the network is past it (quarantine); where it is contradicted, nothing is signed any more (halt).
 
+use std::sync::Arc;
+
 use consign_types::block::Height;
 use consign_types::certificate::{Domain, Round, Statement};
-use consign_types::key::{PublicKey, SecretKey, Signature};
+use consign_types::key::{PublicKey, Signature, Signer};
 use consign_types::validator::ValidatorSet;
 
 use crate::seam::{Reason, Signing};
@@ -19,7 +21,7 @@ const QUARANTINE_HEIGHTS: u64 = 10;
 #[derive(Debug)]
 pub struct Guard {
     domain: Domain,
-    signer: Option<SecretKey>,
+    signer: Option<Arc<dyn Signer>>,
     key: Option<PublicKey>,
     state: SignState,
     quarantine: Option<Quarantine>,
@@ -35,8 +37,8 @@ struct Quarantine {
 }
 
 impl Guard {
-    pub fn new(domain: Domain, signer: Option<SecretKey>) -> Self {
-        let key = signer.as_ref().map(SecretKey::public);
+    pub fn new(domain: Domain, signer: Option<Arc<dyn Signer>>) -> Self {
+        let key = signer.as_ref().map(|signer| signer.public());
         let state = SignState::fresh(domain.epoch);
         let (quarantine, unproven, unsaved) = (None, false, false);
         Self { domain, signer, key, state, quarantine, unproven, unsaved }

@@ -5,12 +5,13 @@
 //! A step never waits and never fails; a doubt about safety comes out as [`Effect::Halt`].
 
 use core::fmt;
+use std::sync::Arc;
 
 use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Domain, Round};
 use consign_types::digest::BlockId;
 use consign_types::double_vote::DoubleVote;
-use consign_types::key::SecretKey;
+use consign_types::key::Signer;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 
 use crate::message::Message;
@@ -22,7 +23,7 @@ pub struct Config {
     /// Where signatures are valid.
     pub domain: Domain,
     /// The consensus key. A node without one, or whose key is not in the set, follows.
-    pub signer: Option<SecretKey>,
+    pub signer: Option<Arc<dyn Signer>>,
     /// How long each part of a round is waited for.
     pub timeouts: Timeouts,
     /// Least milliseconds between the starts of two heights while there is work. The first start

@@ -197,6 +197,10 @@ rejections! {
     TooManyKeys { signer: SignerId, } = "too_many_keys", "{signer} had 16 keys before this one: revoke it, and enrol the device under another name";
     /// A correction of what its signer never brought to the log.
     NotOnRecord { event: EventId, } = "not_on_record", "event {event} is not on record: its number was never used";
+    /// The enrolment had an end.
+    DeviceExpired { signer: SignerId, until: Millis, } = "device_expired", "the enrolment of {signer} ended at {until}";
+    /// The enrolment would be over before it begins.
+    EndInPast { until: Millis, } = "end_in_past", "the enrolment would end at {until}, before the present block";
     /// A correction by somebody who did not sign the original.
     NotItsSigner { event: EventId, signer: PartyId, } = "not_its_signer", "{signer} did not sign {event}, and so does not correct it";
 }

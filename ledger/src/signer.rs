@@ -24,6 +24,8 @@ pub struct SignerState {
     pub places: Vec<Place>,
     /// Classes of unit it may sign for; empty for any.
     pub classes: Vec<UnitClass>,
+    /// Until when it may sign, by block time; without an end where absent.
+    pub until: Option<Millis>,
     /// Which of its numbers were used.
     pub sequence: Sequence,
     /// Whether it may sign at all.
@@ -150,6 +152,15 @@ impl SignerState {
         self.keys().find(|key| key.key_id() == *key_id)
     }
 
+    /// Since when its member says that somebody else may have had its key. What it dates from then on is
+    /// disputed: shown so, and nothing else.
+    pub const fn suspected_since(&self) -> Option<Millis> {
+        match self.status {
+            Status::Revoked { suspected_since, .. } => suspected_since,
+            Status::Active | Status::Suspended { .. } => None,
+        }
+    }
+
     /// A member's own key: it enrols and revokes, files testimony and reports, votes, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {
@@ -165,6 +176,7 @@ impl SignerState {
             ]),
             places: Vec::new(),
             classes: Vec::new(),
+            until: None,
             sequence: Sequence::default(),
             status: Status::Active,
         }
@@ -176,7 +188,12 @@ impl Canonical for SignerState {
     const BYTES_MAX: usize = 4096;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(9).sure().bytes(self.key.as_bytes()).sure().u64(self.kinds.bits()).sure();
+        to.array(9 + u64::from(self.until.is_some()))
+            .sure()
+            .bytes(self.key.as_bytes())
+            .sure()
+            .u64(self.kinds.bits())
+            .sure();
         to.array(self.places.len() as u64).sure();
         for place in &self.places {
             to.str(place.as_str()).sure();
@@ -206,10 +223,16 @@ impl Canonical for SignerState {
         for past in &self.past {
             to.array(2).sure().bytes(past.key.as_bytes()).sure().u64(past.below).sure();
         }
+        if let Some(until) = self.until {
+            to.u64(until.0).sure();
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(9)?;
+        let items = from.array()?;
+        if !(9..=10).contains(&items) {
+            return Err(from.error("neither 9 nor 10 items"));
+        }
         Ok(Self {
             // Enrolment checked it; entries are this ledger's own.
             key: PublicKey::from_own_bytes(from.bytes_of()?),
@@ -232,6 +255,7 @@ impl Canonical for SignerState {
                 from.array_of(2)?;
                 Ok(PastKey { key: PublicKey::from_own_bytes(from.bytes_of()?), below: from.u64()? })
             })?,
+            until: if items == 10 { Some(Millis(from.u64()?)) } else { None },
         })
     }
 }

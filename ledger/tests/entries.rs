@@ -178,8 +178,8 @@ fn signer_state() -> impl Strategy<Value = SignerState> {
     let lists = (vec(select(Kind::ALL), 0..9), places, classes);
     let key = any::<[u8; 32]>().prop_map(|seed| SecretKey::from_seed(seed).public());
     let past = vec((key, any::<u64>()).prop_map(|(key, below)| PastKey { key, below }), 0..=16);
-    (any::<[u8; 32]>(), lists, sequence(), status, past).prop_map(
-        |(seed, (kinds, places, classes), sequence, status, past)| SignerState {
+    (any::<[u8; 32]>(), lists, sequence(), status, past, option::of(millis())).prop_map(
+        |(seed, (kinds, places, classes), sequence, status, past, until)| SignerState {
             key: SecretKey::from_seed(seed).public(),
             kinds: KindSet::of(&kinds),
             places: places.into_iter().collect(),
@@ -187,6 +187,7 @@ fn signer_state() -> impl Strategy<Value = SignerState> {
             sequence,
             status,
             past,
+            until,
         },
     )
 }

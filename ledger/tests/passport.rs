@@ -27,7 +27,7 @@ use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
-use support::faults::{revoke, testimony};
+use support::faults::{revoke, revoke_since, testimony};
 use support::node::{Node, trust};
 use support::scene::{EXCEPTION, EXCURSION, HOLD, OBSERVE, accept, into, out_of, seals};
 use support::{Desk, key_after, party, rotate, sign_with, unit};
@@ -441,6 +441,26 @@ fn corrections_are_told_beside_what_they_correct() {
     let holders: Vec<_> = verified.custody.iter().map(|holding| &holding.custodian).collect();
     let (forwarder, airline) = (party("forwarder"), party("airline"));
     assert_eq!(holders, [&Custodian::Held(forwarder), &Custodian::Held(airline)]);
+}
+
+/// A member says since when a key may have been in other hands. What the device dated before stands as it is.
+#[test]
+fn what_a_device_dates_after_its_key_was_in_doubt_is_disputed() {
+    let mut desk = desk();
+    let (unit, offer) = desk.offered("A");
+    desk.put("airline.dock1", &unit, accept(offer));
+    let dated: Vec<_> =
+        proven(&desk, &unit).steps.iter().map(|step| step.event.event().time).collect();
+    let told = |desk: &Desk| -> Vec<String> {
+        story(&proven(desk, &unit)).into_iter().map(|line| line.text).collect()
+    };
+    let before = told(&desk);
+    let since = dated[1];
+    desk.submit_verified(&revoke_since(&desk, "forwarder", SIGNER, Some(since))).unwrap();
+    let mut expected = before;
+    expected[1].push_str(&format!(" [disputed: others may have had {SIGNER} since {since}]"));
+    assert!(dated[0] < since && since <= dated[2]);
+    assert_eq!(told(&desk), expected, "neither what came before nor what others signed");
 }
 
 /// What a revoked device signed before is in the history, under its proven key, and moves nothing.

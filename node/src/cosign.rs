@@ -14,7 +14,7 @@ use consign_types::block::TreeSize;
 use consign_types::checkpoint::{self, Checkpoint, Cosignature, cosigner_key};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::TreeRoot;
-use consign_types::key::{PublicKey, SecretKey, Signature};
+use consign_types::key::{PublicKey, Signature, Signer};
 use consign_types::note::Note;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use consign_types::witness::Witness;
@@ -37,8 +37,8 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 pub struct Cosigner {
     origin: String,
     /// Signs where its key is in the set that decided the block.
-    cosigner: SecretKey,
-    log_key: SecretKey,
+    cosigner: Arc<dyn Signer>,
+    log_key: Arc<dyn Signer>,
     net: NetHandle,
     status: Arc<Mutex<Option<Status>>>,
     witnesses: Vec<Witness>,
@@ -82,8 +82,8 @@ impl Cosigner {
         };
         Ok(Self {
             origin: committed.genesis().origin().to_owned(),
-            cosigner: config.keys.cosigner.clone(),
-            log_key: config.keys.log.clone(),
+            cosigner: Arc::clone(&config.keys.cosigner),
+            log_key: Arc::clone(&config.keys.log),
             net,
             status,
             witnesses,
@@ -126,7 +126,7 @@ impl Cosigner {
     pub fn publish(&self, committed: &Committed, state: &CosignedState) {
         let Some(index) = self.index_in(&committed.validators_of(state.size)) else { return };
         let checkpoint = self.checkpoint(state.size, state.root);
-        let cosignature = checkpoint.cosign(&self.cosigner, state.time_s);
+        let cosignature = checkpoint.cosign(self.cosigner.as_ref(), state.time_s);
         let cosigned = Cosigned {
             size: state.size,
             root: state.root,
@@ -335,7 +335,7 @@ impl Cosigner {
         cosignatures: &[(ValidatorIndex, Cosignature)],
         set: &ValidatorSet,
     ) -> Option<Note> {
-        let mut note = self.checkpoint(size, root).signed(&self.log_key).ok()?;
+        let mut note = self.checkpoint(size, root).signed(self.log_key.as_ref()).ok()?;
         for (index, cosignature) in cosignatures {
             let validator = set.get(*index)?;
             let key = cosigner_key(&self.origin, &validator.party, validator.cosigner_key).ok()?;

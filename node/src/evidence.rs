@@ -94,7 +94,18 @@ pub fn hand_in(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
     let judged = read(committed, bytes)?;
     same_key(committed, &judged)?;
     let id = judged.file.id();
-    match sure(committed.store().put_evidence(id.0, bytes, By::Caller)) {
+    // What is reported already needs no other file: nobody fills the store with one deed.
+    let news: Vec<Digest> = judged
+        .accused
+        .iter()
+        .map(|accused| judged.file.fault(&accused.who).0)
+        .filter(|fault| reported(committed, *fault).is_none())
+        .collect();
+    let keeping = match news[..] {
+        [] => Keeping::Known,
+        _ => sure(committed.store().put_evidence(id.0, &news, bytes, By::Caller)),
+    };
+    match keeping {
         Keeping::Kept => {
             info!(code = "audit.evidence.kept", id = %id, kind = %judged.file.case.kind());
         }
@@ -116,7 +127,7 @@ pub fn found(committed: &Committed, votes: DoubleVote) -> Result<Option<Evidence
         warn!(code = "consensus.evidence.unusable", height, round);
         return Ok(None);
     };
-    let keeping = committed.store().put_evidence(file.id().0, &file.to_bytes(), By::Own)?;
+    let keeping = committed.store().put_evidence(file.id().0, &[], &file.to_bytes(), By::Own)?;
     warn!(code = "consensus.evidence.found", id = %file.id(), height, round, keeping = ?keeping,
         help = "report it with `consign evidence submit`");
     Ok(Some(file))

@@ -6,6 +6,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod cosign;
+pub mod doctor;
 pub mod driver;
 pub mod evidence;
 pub mod executor;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use consign_node::causes::causes;
-use consign_node::config::{Config, ConfigError, LogFormat};
+use consign_node::config::{Config, ConfigError, LogFormat, Problem, Sources, effective};
+use consign_node::doctor::{self, Questions};
+use serde_json::json;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -33,12 +35,28 @@ enum Command {
     Health(WithConfig),
     /// Verify everything that is stored, from bytes alone; the node must not be running.
     Check(WithConfig),
+    /// Look whether this machine can run this node: PASS, WARN or FAIL with the mend; exit code 1 if any fails.
+    Doctor(Doctor),
+}
+
+#[derive(clap::Args)]
+struct Doctor {
+    #[command(flatten)]
+    with: WithConfig,
+    /// Another node's RPC address, `http://host:port`, to compare clocks and versions with; repeat to name more.
+    #[arg(long, value_name = "URL")]
+    peer_rpc: Vec<String>,
+    /// How many syncs of the disk are measured.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    fsyncs: u32,
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Check the configuration with the code that starts the node.
     Check(WithConfig),
+    /// Print every setting in force, and who set it: default, file, environment or command line.
+    Show(WithConfig),
 }
 
 #[derive(clap::Args)]
@@ -46,20 +64,82 @@ struct WithConfig {
     /// The configuration file.
     #[arg(long)]
     config: PathBuf,
+    /// Set one setting, above the file and the environment (`CONSIGN__RPC__LISTEN`).
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let pair =
+        text.split_once('=').ok_or_else(|| "write it as rpc.listen=127.0.0.1:9101".to_owned());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
+
+impl WithConfig {
+    fn sources(&self) -> Sources {
+        let environment = std::env::vars_os();
+        let environment = environment.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Sources {
+            file: self.config.clone(),
+            environment: environment.filter(|(name, _)| name.starts_with("CONSIGN__")).collect(),
+            flags: self.set.clone(),
+        }
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load_from(&self.sources())
+    }
+
+    /// Says why it is refused: exit code 7.
+    fn refused(&self, error: &ConfigError) -> ExitCode {
+        if self.output == Output::Json {
+            let problem = |problem: &Problem| {
+                json!({
+                    "place": problem.place.to_string(),
+                    "what": problem.what,
+                    "mend": problem.mend,
+                })
+            };
+            let problems: Vec<_> = error.problems().iter().map(problem).collect();
+            println!("{:#}", json!({ "ok": false, "problems": problems }));
+        }
+        for problem in error.problems() {
+            eprintln!("error: {problem}");
+        }
+        ExitCode::from(7)
+    }
 }
 
 /// Exit codes: 1 the node failed, 2 wrong usage (clap), 3 stored data do not verify, 7 refused to start.
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run(with) => run(&with.config),
-        Command::Config(ConfigCommand::Check(with)) => match Config::load(&with.config) {
-            Ok(_) => {
-                println!("{}: ok", with.config.display());
+        Command::Run(with) => run(&with),
+        Command::Config(ConfigCommand::Check(with)) => match with.load() {
+            Ok(config) => {
+                let network = config.genesis.network().to_string();
+                match with.output {
+                    Output::Text => println!("{}: ok", with.config.display()),
+                    Output::Json => println!("{:#}", json!({ "ok": true, "network": network })),
+                }
                 ExitCode::SUCCESS
             }
-            Err(error) => refused(&error),
+            Err(error) => with.refused(&error),
         },
-        Command::Health(with) => match Config::load(&with.config) {
+        Command::Config(ConfigCommand::Show(with)) => show(&with),
+        Command::Health(with) => match with.load() {
             Ok(config) => match consign_node::health::ask(config.rpc.listen) {
                 Ok(answer) => {
                     println!("{answer}");
@@ -70,19 +150,51 @@ fn main() -> ExitCode {
                     ExitCode::from(1)
                 }
             },
-            Err(error) => refused(&error),
+            Err(error) => with.refused(&error),
         },
-        Command::Check(with) => match Config::load(&with.config) {
+        Command::Check(with) => match with.load() {
             Ok(config) => check(&config),
-            Err(error) => refused(&error),
+            Err(error) => with.refused(&error),
         },
+        Command::Doctor(doctor) => doctor.examine(),
     }
 }
 
-fn run(path: &std::path::Path) -> ExitCode {
-    let config = match Config::load(path) {
+impl Doctor {
+    fn examine(&self) -> ExitCode {
+        let report = doctor::examine(&Questions {
+            sources: self.with.sources(),
+            peer_rpc: self.peer_rpc.clone(),
+            fsyncs: self.fsyncs,
+        });
+        match self.with.output {
+            Output::Text => println!("{}", report.text()),
+            Output::Json => println!("{:#}", report.json()),
+        }
+        ExitCode::from(u8::from(!report.ok()))
+    }
+}
+
+fn show(with: &WithConfig) -> ExitCode {
+    match effective(&with.sources()) {
+        Ok(settings) => {
+            match with.output {
+                Output::Text => settings.iter().for_each(|setting| println!("{}", setting.line())),
+                Output::Json => {
+                    let settings: Vec<_> = settings.iter().map(|setting| setting.json()).collect();
+                    println!("{:#}", json!({ "settings": settings }));
+                }
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => with.refused(&error),
+    }
+}
+
+fn run(with: &WithConfig) -> ExitCode {
+    let config = match with.load() {
         Ok(config) => config,
-        Err(error) => return refused(&error),
+        Err(error) => return with.refused(&error),
     };
     start_logging(&config);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -145,11 +257,6 @@ fn start_logging(config: &Config) {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),
         LogFormat::Text => lines.init(),
     }
-}
-
-fn refused(error: &ConfigError) -> ExitCode {
-    print_chain(error);
-    ExitCode::from(7)
 }
 
 fn print_chain(error: &(dyn std::error::Error + 'static)) {

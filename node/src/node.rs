@@ -113,7 +113,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     };
     let engine = EngineConfig {
         domain: committed.domain(),
-        signer: Some(config.keys.consensus.clone()),
+        signer: Some(Arc::clone(&config.keys.consensus)),
         timeouts: Timeouts::default(),
         pace_ms: u64::from(committed.genesis().params().block_interval_ms),
     };

@@ -3,134 +3,96 @@
 //! A directory as an operator has it: a configuration that starts, changed in one thing at a time.
 
 mod support;
+mod wrong;
 
-use std::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use consign_node::config::{Config, LogFormat};
+use consign_node::config::{Config, Kind, LogFormat, SETTINGS, Sources, Unset, effective};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::encode_hex;
 use consign_types::es256::Es256SecretKey;
 use consign_types::genesis::Genesis;
+use consign_types::key_file::{Fresh, seal};
 
+use support::home::{CONFIG, lay_out, write_file, write_key};
 use support::{genesis, genesis_of, key, party};
+use wrong::WRONG;
 
-const CONFIG: &str = r#"
-[network]
-genesis = "genesis.cbor"
-
-[node]
-party = "airline"
-data_dir = "data"
-keys_dir = "keys"
-
-[p2p]
-listen = ["/ip4/127.0.0.1/tcp/9201", "/ip4/127.0.0.1/udp/9201/quic-v1"]
-
-[[p2p.peer]]
-party = "customs"
-addresses = ["/dns4/customs.example/tcp/9201"]
-
-[rpc]
-listen = "127.0.0.1:9301"
-"#;
-
-/// Purposes of a node's keys, each in a file of its own.
-const PURPOSES: [&str; 4] = ["consensus", "cosigner", "log", "network"];
-
-/// Writes what the airline's operator has into `dir`.
-fn lay_out(dir: &Path, genesis: &Genesis, config: &str) {
-    fs::write(dir.join("genesis.cbor"), genesis.to_bytes()).unwrap();
-    fs::create_dir(dir.join("keys")).unwrap();
-    for purpose in PURPOSES {
-        write_key(dir, purpose, &format!("airline {purpose}"));
-    }
-    fs::write(dir.join("consignd.toml"), config).unwrap();
-}
-
-fn write_key(dir: &Path, purpose: &str, name: &str) {
-    let seed = encode_hex(&*key(name).to_seed());
-    write_file(dir, purpose, &format!("consign-key-v1 {purpose} {seed}\n"), 0o600);
-}
-
-fn write_file(dir: &Path, purpose: &str, text: &str, mode: u32) {
-    let path = dir.join("keys").join(format!("{purpose}.key"));
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// What loading says, with all causes and without the path of the directory.
+/// What loading says, without the path of the directory.
 fn refusal(dir: &Path) -> String {
-    let error = Config::load(&dir.join("consignd.toml")).expect_err("this must not start");
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        said = format!("{said}: {cause}");
-        source = cause.source();
-    }
-    said.replace(&format!("{}/", dir.display()), "")
+    refusal_of(dir, &Sources::file(&dir.join("consignd.toml")))
+}
+
+fn refusal_of(dir: &Path, sources: &Sources) -> String {
+    let error = Config::load_from(sources).expect_err("this must not start");
+    error.to_string().replace(&format!("{}/", dir.display()), "")
 }
 
 #[test]
-fn a_configuration_is_read_with_its_defaults_and_paths_of_its_own_directory() {
+fn a_configuration_is_read_with_paths_of_its_own_directory() {
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &genesis(), CONFIG);
     let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
     assert_eq!((config.genesis, config.party), (genesis(), party("airline")));
     assert_eq!(config.data_dir, dir.path().join("data"));
     assert_eq!(config.keys.consensus.public(), key("airline consensus").public());
-    assert_eq!((config.p2p_listen.len(), config.peers.len()), (2, 1));
-    assert_eq!((config.rpc.connections_max, config.log.format), (512, LogFormat::Json));
+    let expected = Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap();
+    assert_eq!(config.keys.receipt.map(|key| key.public()), Some(expected.public()));
+    assert_eq!((config.p2p_listen.len(), config.peers.len()), (2, 2));
+    assert_eq!((config.rpc.connections_max, config.log.format), (512, LogFormat::Text));
 }
 
-/// Each row replaces one text in the configuration; what is said then names what is wrong.
+/// The settings that have a default, left away.
 #[test]
-fn a_configuration_with_one_thing_wrong_is_refused_by_name() {
-    let member = "is not a member of this network; node.party must be one of: \
-                  airline, customs, forwarder, handler";
-    let rows = [
-        ("[rpc]", "[rpc]\nlisten_on = 1", "unknown field `listen_on`"),
-        ("[node]", "[nodes]", "unknown field `nodes`"),
-        ("[[p2p.peer]]", "[[p2p.peers]]", "unknown field `peers`"),
-        ("[p2p]", "[logs]\n[p2p]", "unknown field `logs`"),
-        ("data_dir = \"data\"\n", "", "missing field `data_dir`"),
-        ("\"data\"", "7", "invalid type: integer `7`"),
-        ("\"127.0.0.1:9301\"", "9301", "invalid type: integer `9301`"),
-        ("\"127.0.0.1:9301\"", "\"localhost\"", "invalid socket address"),
-        ("[rpc]", "[rpc]\nconnections_max = -1", "invalid value: integer `-1`"),
-        ("[network]", "[network", "is not a valid configuration"),
-        ("\"airline\"", "\"Airline\"", "\"Airline\" is not a name"),
-        ("\"airline\"", "\"broker\"", member),
-        ("\"airline\"", "\"handler\"", "the consensus key in keys_dir is not the one"),
-        ("\"customs\"", "\"broker\"", "p2p.peer broker runs no validator of this network"),
-        ("/ip4/127.0.0.1/tcp/9201", "127.0.0.1:9201", "\"127.0.0.1:9201\" is not a multiaddress"),
-        ("/dns4/customs.example/tcp/9201", "customs", "\"customs\" is not a multiaddress"),
-        ("\"genesis.cbor\"", "\"other.cbor\"", "cannot read other.cbor: No such file"),
-        ("\"genesis.cbor\"", "\"consignd.toml\"", "consignd.toml holds no genesis document"),
-        ("\"keys\"", "\"data\"", "cannot read key file data/consensus.key: No such file"),
-    ];
-    for (from, to, said) in rows {
+fn what_is_not_set_has_its_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = ["id =", "allow_few", "receipt_key", "_max", "_ms", "[log]", "level", "format"];
+    let kept = CONFIG.lines().filter(|line| !absent.iter().any(|word| line.contains(word)));
+    let short = kept.fold(String::new(), |text, line| text + line + "\n");
+    lay_out(dir.path(), &genesis(), &short);
+    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
+    assert!(config.keys.receipt.is_none());
+    let rpc = &config.rpc;
+    assert_eq!((rpc.connections_max, rpc.subscriptions_per_connection_max), (512, 32));
+    assert_eq!((rpc.requests_per_second_max, rpc.read_timeout_ms), (20_000, 5_000));
+    assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Json));
+}
+
+#[test]
+fn each_setting_that_is_wrong_is_refused_with_its_line_and_its_mend() {
+    let update = std::env::var_os("UPDATE").is_some();
+    for (setting, from, to, said) in WRONG {
         assert!(CONFIG.contains(from), "{from}");
         let dir = tempfile::tempdir().unwrap();
         lay_out(dir.path(), &genesis(), &CONFIG.replacen(from, to, 1));
-        let refusal = refusal(dir.path());
-        assert!(refusal.contains(said), "{from} -> {to}: {refusal}");
+        fs::write(dir.path().join("file"), "").unwrap();
+        let refusal = refusal(dir.path()).replace(&genesis().network().to_string(), "NETWORK");
+        if update {
+            println!("    ({setting:?}, {from:?}, {to:?},\n     {refusal:?}),");
+        } else {
+            assert_eq!(refusal, *said, "{setting}: {from} -> {to}");
+        }
     }
+    let untested = SETTINGS.iter().filter(|known| !WRONG.iter().any(|row| row.0 == known.name));
+    assert_eq!(untested.map(|setting| setting.name).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]
 fn few_validators_are_refused_unless_told_otherwise() {
     let few = genesis_of("test.example/few", 3);
-    let told = CONFIG.replace("[network]", "[network]\nallow_few_validators = true");
+    let mut names = few.validators().validators().iter().map(|v| v.party.as_str());
+    assert!(["airline", "customs", "forwarder"].iter().all(|name| names.any(|n| n == *name)));
+    let told = CONFIG.replace("validators = false", "validators = true");
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &few, CONFIG);
     assert_eq!(
         refusal(dir.path()),
-        "the network has 3 validators and survives no fault; 4 survive one. For development set \
-         network.allow_few_validators = true"
+        "consignd.toml:2: the network has 3 validators and survives no fault; 4 survive one; for \
+         development set network.allow_few_validators = true"
     );
+    let told = told.replace("NETWORK", &few.network().to_string());
     fs::write(dir.path().join("consignd.toml"), told).unwrap();
     assert!(Config::load(&dir.path().join("consignd.toml")).is_ok());
 }
@@ -158,8 +120,8 @@ fn a_key_that_others_may_read_is_refused() {
         assert_eq!(
             refusal(dir.path()),
             format!(
-                "the node's keys cannot be used: key file keys/network.key has mode {mode:04o}; \
-                 nobody else may read it: chmod 600 keys/network.key"
+                "consignd.toml:8: key file keys/network.key has mode {mode:04o}; nobody else may read \
+                 it; chmod 600 keys/network.key"
             )
         );
     }
@@ -184,37 +146,73 @@ fn a_key_file_of_any_other_form_is_refused() {
     for text in texts {
         let dir = tempfile::tempdir().unwrap();
         lay_out(dir.path(), &genesis(), CONFIG);
-        write_file(dir.path(), "log", &text, 0o600);
+        write_file(&dir.path().join("keys/log.key"), &text, 0o600);
         let refusal = refusal(dir.path());
         assert_eq!(
             refusal,
-            "the node's keys cannot be used: keys/log.key is not a log key: expected one line \
-             `consign-key-v1 log <64 hex digits>`"
+            "consignd.toml:8: keys/log.key is not a log key: expected one line `consign-key-v1 log \
+             <64 hex digits>`, or one that `consign key encrypt` made of it; put this node's own key there"
         );
         assert!(!refusal.contains(&seed), "a seed is never printed");
     }
 }
 
-/// The one key that is not Ed25519, where the configuration names its file.
+/// The one key that is not Ed25519.
 #[test]
-fn a_receipt_key_is_read_where_one_is_named_and_nothing_else_is_taken_for_it() {
-    let named = CONFIG.replace("[p2p]", "receipt_key = \"keys/receipt.key\"\n\n[p2p]");
+fn nothing_else_is_taken_for_a_receipt_key() {
     let dir = tempfile::tempdir().unwrap();
-    lay_out(dir.path(), &genesis(), &named);
-    let missing = refusal(dir.path());
-    assert!(missing.contains("cannot read key file keys/receipt.key"), "{missing}");
-    write_key(dir.path(), "receipt", "airline receipt");
-    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
-    let expected = Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap();
-    assert_eq!(config.keys.receipt.map(|key| key.public()), Some(expected.public()));
+    lay_out(dir.path(), &genesis(), CONFIG);
     // A log key, and a number that is no scalar of the curve.
-    for text in [fs::read_to_string(dir.path().join("keys/log.key")).unwrap(), {
-        format!("consign-key-v1 receipt {}\n", "f".repeat(64))
-    }] {
-        write_file(dir.path(), "receipt", &text, 0o600);
-        let refusal = refusal(dir.path());
-        assert!(refusal.contains("keys/receipt.key is not a receipt key"), "{refusal}");
+    let log = fs::read_to_string(dir.path().join("keys/log.key")).unwrap();
+    for text in [log, format!("consign-key-v1 receipt {}\n", "f".repeat(64))] {
+        write_file(&dir.path().join("receipt.key"), &text, 0o600);
+        assert_eq!(
+            refusal(dir.path()),
+            "consignd.toml:9: receipt.key is not a receipt key: expected one line `consign-key-v1 \
+             receipt <64 hex digits>`, or one that `consign key encrypt` made of it; put this node's own \
+             key there"
+        );
     }
+}
+
+/// Keys under a passphrase open with the right one; any other, and none, is said clearly.
+#[test]
+fn encrypted_keys_are_opened_by_the_passphrase_in_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = CONFIG.replace("[rpc]", "passphrase_file = \"passphrase\"\n[rpc]");
+    lay_out(dir.path(), &genesis(), &named);
+    let seed = key("airline log").to_seed();
+    let fresh = Fresh { salt: [1; 16], iv: [2; 16] };
+    let text = seal("log", &seed, b"correct horse", fresh).unwrap();
+    write_file(&dir.path().join("keys/log.key"), &text, 0o600);
+    let passphrase = dir.path().join("passphrase");
+
+    write_file(&passphrase, "correct horse\n", 0o600);
+    let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
+    assert_eq!(config.keys.log.public(), key("airline log").public());
+
+    write_file(&passphrase, "battery staple\n", 0o600);
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:8: key file keys/log.key cannot be opened: the passphrase does not open it; name \
+         the file of the right passphrase in node.passphrase_file"
+    );
+    write_file(&passphrase, "\n", 0o600);
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:10: passphrase holds no passphrase: one line of text, at most 1024 bytes; write \
+         the passphrase there, in one line"
+    );
+    fs::write(
+        dir.path().join("consignd.toml"),
+        named.replace("passphrase_file", "#").replace("NETWORK", &genesis().network().to_string()),
+    )
+    .unwrap();
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:8: key file keys/log.key cannot be opened: it is encrypted, and there is no \
+         passphrase; name the file of the passphrase in node.passphrase_file"
+    );
 }
 
 #[test]
@@ -226,9 +224,131 @@ fn keys_of_another_party_are_refused_whichever_it_is() {
         assert_eq!(
             refusal(dir.path()),
             format!(
-                "the {purpose} key in keys_dir is not the one that the genesis lists for airline; \
-                 point node.keys_dir at that party's keys, or network.genesis at the right network"
+                "consignd.toml:8: the {purpose} key in node.keys_dir is not the one that the genesis \
+                 lists for airline; point node.keys_dir at that party's keys, or network.genesis at \
+                 the right network"
             )
         );
     }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong =
+        CONFIG.replace("512", "0").replace("\"data\"", "7").replace("customs\"", "broker\"");
+    lay_out(dir.path(), &genesis(), &wrong);
+    assert_eq!(
+        refusal(dir.path()),
+        "consignd.toml:7: node.data_dir is 7; write it as data_dir = \"data\"\n\
+         consignd.toml:12: rpc.connections_max is 0; write a whole number of connections from 1 to 65536\n\
+         consignd.toml:22: p2p.peer[0].party: broker runs no validator of this network; write one of \
+         airline, customs, forwarder, handler"
+    );
+}
+
+/// Default, file, environment, command line: the later wins, is checked alike, and is named.
+#[test]
+fn environment_and_command_line_stand_above_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &genesis(), &CONFIG.replace("format = \"text\"\n", ""));
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let sources = |environment: &[(&str, &str)], flags: &[(&str, &str)]| Sources {
+        file: dir.path().join("consignd.toml"),
+        environment: environment.iter().copied().map(pair).collect(),
+        flags: flags.iter().copied().map(pair).collect(),
+    };
+    let given = sources(
+        &[
+            ("CONSIGN__RPC__LISTEN", "127.0.0.1:1"),
+            ("CONSIGN__P2P__LISTEN", "/ip4/127.0.0.1/tcp/7,/ip4/127.0.0.1/tcp/8"),
+            ("CONSIGN_NODE", "http://127.0.0.1:9"),
+        ],
+        &[("rpc.listen", "127.0.0.1:2"), ("rpc.connections_max", "9")],
+    );
+    let config = Config::load_from(&given).unwrap();
+    assert_eq!(config.rpc.listen, ([127, 0, 0, 1], 2).into());
+    assert_eq!(config.p2p_listen, ["/ip4/127.0.0.1/tcp/7", "/ip4/127.0.0.1/tcp/8"]);
+    let shown = effective(&given).unwrap();
+    let shown = shown.iter().map(|setting| setting.line() + "\n").collect::<String>();
+    let network = genesis().network().to_string();
+    let shown =
+        shown.replace(&format!("{}/", dir.path().display()), "").replace(&network, "NETWORK");
+    assert_eq!(
+        shown,
+        r#"log.format = "json"  # default
+log.level = "info,libp2p=warn"  # consignd.toml:28
+network.allow_few_validators = false  # consignd.toml:4
+network.genesis = "genesis.cbor"  # consignd.toml:2
+network.id = "NETWORK"  # consignd.toml:3
+node.data_dir = "data"  # consignd.toml:7
+node.keys_dir = "keys"  # consignd.toml:8
+node.party = "airline"  # consignd.toml:6
+node.receipt_key = "receipt.key"  # consignd.toml:9
+p2p.listen = ["/ip4/127.0.0.1/tcp/7","/ip4/127.0.0.1/tcp/8"]  # environment CONSIGN__P2P__LISTEN
+p2p.peer[0].addresses = ["/dns4/customs.example/tcp/9201"]  # consignd.toml:23
+p2p.peer[0].party = "customs"  # consignd.toml:22
+p2p.peer[1].addresses = ["/ip4/192.0.2.7/tcp/9201"]  # consignd.toml:26
+p2p.peer[1].party = "forwarder"  # consignd.toml:25
+rpc.connections_max = 9  # --set rpc.connections_max
+rpc.listen = "127.0.0.1:2"  # --set rpc.listen
+rpc.read_timeout_ms = 5000  # consignd.toml:15
+rpc.requests_per_second_max = 20000  # consignd.toml:14
+rpc.subscriptions_per_connection_max = 32  # consignd.toml:13
+"#
+    );
+    let wrong = sources(
+        &[("CONSIGN__RPC__LISTENS", "x"), ("CONSIGN__LOG__FORMAT", "xml")],
+        &[("rpc.connections_max", "many"), ("p2p.peer.party", "x"), ("door", "x")],
+    );
+    assert_eq!(
+        refusal_of(dir.path(), &wrong),
+        "environment CONSIGN__RPC__LISTENS: rpc.listens is no setting; did you mean rpc.listen?\n\
+         --set rpc.connections_max: rpc.connections_max is \"many\"; write a whole number of \
+         connections from 1 to 65536\n\
+         --set p2p.peer.party: peers are set in the file alone; write [[p2p.peer]] in the file\n\
+         --set door: door is no setting; the sections are network, node, rpc, p2p, log\n\
+         environment CONSIGN__LOG__FORMAT: log.format: \"xml\" is no form of a log; write \"json\" or \
+         \"text\""
+    );
+}
+
+/// docs/spec/config.md: its example is read, and its table has every setting with its default.
+#[test]
+fn the_page_of_the_specification_has_every_setting() {
+    let page = include_str!("../../docs/spec/config.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("consignd.toml");
+    fs::write(&path, example).unwrap();
+    assert!(effective(&Sources::file(&path)).is_ok());
+    for setting in &SETTINGS {
+        let default = match setting.unset {
+            Unset::Refused => String::new(),
+            Unset::Nothing => "none ".to_owned(),
+            Unset::Flag(flag) => format!("`{flag}` "),
+            Unset::Number(number) => format!("`{number}` "),
+            Unset::Text(text) => format!("`\"{text}\"` "),
+        };
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name)));
+        let row = row.unwrap_or_else(|| panic!("no row for {}", setting.name));
+        assert!(row.ends_with(&format!("| {default}|")), "{row}");
+        if let Kind::Number { min, max, .. } = setting.kind {
+            assert!(row.contains(&format!(", {min} to {max} |")), "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_toml_is_named_without_its_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let mend = "name the node's file with --config";
+    assert_eq!(
+        refusal(dir.path()),
+        format!("consignd.toml: cannot read it: No such file or directory (os error 2); {mend}")
+    );
+    lay_out(dir.path(), &genesis(), &CONFIG.replace("party = \"airline\"", "party = canary"));
+    let refusal = refusal(dir.path());
+    assert!(refusal.starts_with("consignd.toml:6: not TOML: "), "{refusal}");
+    assert!(!refusal.contains("canary"), "{refusal}");
 }

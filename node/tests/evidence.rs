@@ -92,7 +92,7 @@ fn callers_cannot_fill_the_disk_nor_take_the_room_of_what_a_node_finds() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), "airline", genesis());
     let put = |store: &consign_node::store::Store, file: &[u8], by: By| {
-        store.put_evidence(Digest::of(&[file]), file, by).unwrap()
+        store.put_evidence(Digest::of(&[file]), &[], file, by).unwrap()
     };
     let large = vec![0; 16 << 20];
     {
@@ -112,4 +112,21 @@ fn callers_cannot_fill_the_disk_nor_take_the_room_of_what_a_node_finds() {
     assert_eq!(store.evidence_below(u64::MAX, 10).unwrap(), [(1, ids[0]), (0, ids[1])]);
     assert_eq!(store.evidence_below(1, 10).unwrap(), [(0, ids[1])]);
     assert_eq!(store.evidence(&Digest::of(&[b"more"])).unwrap(), None);
+}
+
+/// However many files show it: the first is kept, and the others are known.
+#[test]
+fn one_deed_takes_one_place_in_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let committed = start::open(&config(dir.path(), "airline", genesis())).unwrap();
+    let store = committed.store();
+    let faults = [Digest([1; 32]), Digest([2; 32])];
+    let put = |file: &[u8], faults: &[Digest]| {
+        store.put_evidence(Digest::of(&[file]), faults, file, By::Caller).unwrap()
+    };
+    assert_eq!(put(b"one", &faults[..1]), Keeping::Kept);
+    assert_eq!(put(b"the same in other words", &faults[..1]), Keeping::Known);
+    assert_eq!(put(b"both", &faults), Keeping::Kept);
+    assert_eq!(put(b"the other alone", &faults[1..]), Keeping::Known);
+    assert_eq!(store.evidence_below(u64::MAX, 10).unwrap().len(), 2);
 }

@@ -151,6 +151,10 @@ pub fn rule_help(code: &str) -> &'static str {
         "not_its_signer" => {
             "only a party that signed an event corrects it; file an exception, or an observation of your own"
         }
+        "device_expired" => {
+            "enrol another device; what this one signed before can be filed as testimony"
+        }
+        "end_in_past" => "choose a later end, or none",
         "not_own_key" => "sign the rotation with the device's own present key",
         "key_known" => "make a new key",
         "first_number_taken" => "begin the new key above the highest number that was used",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{Event, Kind, Subject};
+use consign_types::event::{Event, Kind};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use serde::{Deserialize, Serialize};
@@ -274,7 +274,7 @@ pub struct ListDevices {
     pub limit: PageLimit,
 }
 
-/// Of `device_history`.
+/// Of `device_history`: the events that concern a device.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -358,7 +358,7 @@ pub struct EventFilter {
     /// Signed by a device of this party.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Text<PartyId>>,
-    /// Signed by this device, or about it.
+    /// Signed by this device, by itself or inside of another event, or about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Text<SignerId>>,
 }
@@ -378,10 +378,7 @@ pub enum Stage {
 impl EventFilter {
     /// Whether this event is told.
     pub fn admits(&self, event: &Event) -> bool {
-        let concerns = |device: &Text<SignerId>| {
-            event.signer == device.0
-                || matches!(&event.subject, Subject::Signer(subject) if *subject == device.0)
-        };
+        let concerns = |device: &Text<SignerId>| event.concerns().any(|signer| *signer == device.0);
         (self.kinds.is_empty() || self.kinds.contains(&Text(event.action.kind())))
             && self.party.as_ref().is_none_or(|wanted| wanted.0 == *event.signer.party())
             && self.device.as_ref().is_none_or(concerns)

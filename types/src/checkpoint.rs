@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::block::TreeSize;
 use crate::codec::DecodeError;
 use crate::digest::{Digest, TreeRoot};
-use crate::key::{BadSignature, PublicKey, SecretKey, Signature};
+use crate::key::{BadSignature, PublicKey, Signature, Signer};
 use crate::note::{KeyType, Note, NoteSignature, VerifierKey};
 use crate::party::PartyId;
 use crate::validator::{ValidatorIndex, ValidatorSet};
@@ -138,7 +138,7 @@ impl Checkpoint {
     }
 
     /// Cosigns this checkpoint at `time_s`.
-    pub fn cosign(&self, key: &SecretKey, time_s: u64) -> Cosignature {
+    pub fn cosign(&self, key: &dyn Signer, time_s: u64) -> Cosignature {
         Cosignature {
             time_s,
             signature: key.sign(cosignature_message(&self.text(), time_s).as_bytes()),
@@ -158,7 +158,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the origin cannot name a key.
-    pub fn signed(&self, log_key: &SecretKey) -> Result<Note, DecodeError> {
+    pub fn signed(&self, log_key: &dyn Signer) -> Result<Note, DecodeError> {
         let text = self.text();
         let key = VerifierKey::new(&self.origin, KeyType::Ed25519, log_key.public())?;
         let signature = log_key.sign(text.as_bytes()).0.to_vec();

@@ -21,7 +21,7 @@ use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, TreeRoot};
 use crate::es256::{Es256Key, Es256SecretKey};
 use crate::event::SignedEvent;
-use crate::key::{BadSignature, PublicKey, SecretKey, Signature};
+use crate::key::{BadSignature, PublicKey, Signature, Signer};
 use crate::limits::EVENT_BYTES_MAX_NESTED;
 use crate::merkle::{BadProof, InclusionProof};
 
@@ -131,7 +131,7 @@ impl ReceiptKey {
 #[derive(Clone, Copy, Debug)]
 pub enum ReceiptSecret<'k> {
     /// A log's key.
-    Ed25519(&'k SecretKey),
+    Ed25519(&'k dyn Signer),
     /// A key on P-256.
     Es256(&'k Es256SecretKey),
 }

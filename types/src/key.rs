@@ -175,6 +175,28 @@ impl SecretKey {
     }
 }
 
+/// Whoever signs with one Ed25519 key: the key itself, or what keeps it and never gives it away, such as a
+/// hardware module. One that can sign no more panics: a node that cannot sign stops.
+///
+/// Whether something may be signed is decided before it comes here.
+pub trait Signer: fmt::Debug + Send + Sync {
+    /// The public half.
+    fn public(&self) -> PublicKey;
+
+    /// Signs `message`; deterministic, RFC 8032.
+    fn sign(&self, message: &[u8]) -> Signature;
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> PublicKey {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        self.sign(message)
+    }
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey(public {})", self.public())

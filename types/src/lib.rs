@@ -22,6 +22,8 @@ pub mod event;
 pub mod genesis;
 pub mod governance;
 pub mod key;
+#[cfg(feature = "key-file")]
+pub mod key_file;
 pub mod limits;
 pub mod merkle;
 pub mod note;

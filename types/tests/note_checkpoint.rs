@@ -4,7 +4,7 @@ use consign_types::block::{Epoch, Height, LeafIndex, TreeSize};
 use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven, cosigner_key, signed_by_log};
 use consign_types::codec::DecodeError;
 use consign_types::digest::{Digest, NetworkId, TreeRoot};
-use consign_types::key::SecretKey;
+use consign_types::key::{PublicKey, SecretKey, Signature, Signer};
 use consign_types::limits::LOG_ENTRY_BYTES_MAX;
 use consign_types::merkle::{self, BadProof};
 use consign_types::note::{NOTE_BYTES_MAX, Note, NoteSignature, VerifierKey};
@@ -371,4 +371,25 @@ proptest! {
         let _ = format!("c2sp.org/tlog-proof@v1\n{head}{tail}").parse::<Receipt>();
         let _ = head.parse::<Receipt>();
     }
+}
+
+/// What keeps a key and gives nothing but signatures, as a hardware module does.
+#[derive(Debug)]
+struct Module(SecretKey);
+
+impl Signer for Module {
+    fn public(&self) -> PublicKey {
+        self.0.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        self.0.sign(message)
+    }
+}
+
+#[test]
+fn whoever_keeps_the_key_signs_the_same_checkpoints() {
+    let (log, cosigner) = (Module(log_key()), Module(key(1, 2)));
+    assert_eq!(checkpoint().signed(&log), checkpoint().signed(&log_key()));
+    assert_eq!(checkpoint().cosign(&cosigner, 100), checkpoint().cosign(&key(1, 2), 100));
 }

@@ -247,7 +247,8 @@ async fn bundle(
                 format!("the passport of {unit} from {} does not hold: {}", node.url(), chain(&e));
             Failure::new(Exit::Integrity, "integrity", message, "ask another node")
         })?;
-        let name = unit.to_string().replace('/', "-");
+        // No two units have one name: a `-` of the number is doubled.
+        let name = unit.to_string().replace('-', "--").replace('/', "-");
         write(&out.join(format!("{name}.passport")), &bytes)?;
     }
     let text = fs::read(path).map_err(|e| Failure::file("read", path, e))?;

@@ -16,7 +16,7 @@ use super::round::{self, Step};
 use super::source::agent;
 use super::state::State;
 use crate::console::Console;
-use crate::failure::{Failure, chain};
+use crate::failure::{Exit, Failure, chain};
 use crate::instant;
 
 /// Audits once.
@@ -85,7 +85,7 @@ fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut BTre
     let Some(url) = webhook else { return };
     for finding in &audit.findings {
         let text = serde_json::to_string(finding).unwrap_or_default();
-        if !told.insert(text) {
+        if told.contains(&text) {
             continue;
         }
         let body = cloud_event(audit, finding).to_string();
@@ -98,18 +98,27 @@ fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut BTre
                 status if status.is_success() => Ok(()),
                 status => Err(format!("answers with status {status}")),
             });
-        if let Err(why) = sent {
-            console.note(format!("webhook {url}: {why}"));
+        match sent {
+            // What did not arrive is sent again after the next round.
+            Err(why) => console.note(format!("webhook {url}: {why}")),
+            Ok(()) => {
+                told.insert(text);
+            }
         }
     }
 }
 
 fn cloud_event(audit: &Audit, finding: &Finding) -> serde_json::Value {
     let data = json!(finding);
+    // A source that cannot be reached has done nothing.
+    let kind = match finding.code.exit() {
+        Exit::Misbehaviour => "audit.misbehaviour_found",
+        _ => "audit.finding",
+    };
     let id = consign_types::digest::Digest::of(&[data.to_string().as_bytes()]).to_string();
     json!({
         "specversion": "1.0",
-        "type": "audit.misbehaviour_found",
+        "type": kind,
         "source": format!("consign-audit/{}", audit.origin),
         "subject": finding.source,
         "id": id,

@@ -134,6 +134,7 @@ impl DeviceBook {
                 kinds: KindSet::of(&kinds),
                 places: Vec::new(),
                 classes: Vec::new(),
+                until: None,
             },
             subject,
         };

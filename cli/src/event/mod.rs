@@ -20,14 +20,15 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::failure::Failure;
+use crate::device::book::Book;
+use crate::failure::{Exit, Failure};
 use crate::keys::{self, Purpose};
 use crate::node::{Node, within};
 use crate::{instant, verify};
 use form::{Form, Signer};
 
 pub use submit::Stage;
-pub(crate) use submit::submit;
+pub(crate) use submit::{bring, disputed, progress, submit};
 
 /// `consign event`.
 #[derive(Debug, Subcommand)]
@@ -78,15 +79,18 @@ pub struct SignArgs {
     /// What `event build` printed; - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// Directory of the device, as `consign device new` made it: its key, its name and its next number
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "device", "sequence", "floor", "network"])]
+    dir: Option<PathBuf>,
     /// Key file of the device, or of the member where --device names one
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "dir")]
+    key: Option<PathBuf>,
     /// Who signs: handler.dock7
-    #[arg(long, value_name = "DEVICE")]
-    device: SignerId,
+    #[arg(long, value_name = "DEVICE", required_unless_present = "dir")]
+    device: Option<SignerId>,
     /// Number of this event among the device's, from 1; each is used once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    sequence: u64,
+    #[arg(long, value_name = "N", required_unless_present = "dir", value_parser = clap::value_parser!(u64).range(1..))]
+    sequence: Option<u64>,
     /// Numbers below this that are still missing are closed for ever
     #[arg(long, value_name = "N", default_value_t = 0)]
     floor: u64,
@@ -159,14 +163,22 @@ impl Report for Signed {
 
 async fn sign(console: &Console, global: &Global, args: SignArgs) -> Result<(), Failure> {
     let form = parse_form(&read(&args.file)?)?;
-    let purpose = if args.device.is_member() { Purpose::Member } else { Purpose::Device };
-    let key = keys::read(&args.key, purpose)?;
-    let network = match args.network {
-        Some(network) => network,
-        None => network_of(global).await?,
+    let signed = match (&args.dir, args.device, &args.key, args.sequence) {
+        (Some(dir), ..) => Book::open(dir)?.sign(|id, network, sequence, floor| {
+            form.event(Signer { network, id, sequence, floor }).map_err(bad_form)
+        })?,
+        (None, Some(id), Some(key), Some(sequence)) => {
+            let purpose = if id.is_member() { Purpose::Member } else { Purpose::Device };
+            let key = keys::read(key, purpose)?;
+            let network = match args.network {
+                Some(network) => network,
+                None => network_of(global).await?,
+            };
+            let signer = Signer { network, id, sequence, floor: args.floor };
+            SignedEvent::sign(form.event(signer).map_err(bad_form)?, &key)
+        }
+        _ => return Err(bad_form("nobody is named who signs".to_owned())),
     };
-    let signer = Signer { network, id: args.device, sequence: args.sequence, floor: args.floor };
-    let signed = SignedEvent::sign(form.event(signer).map_err(bad_form)?, &key);
     // What cannot be read back would be refused everywhere; better here.
     SignedEvent::decode(signed.bytes()).map_err(|e| bad_form(e.to_string()))?;
     let Some(out) = args.out else { return console.data(signed.bytes()) };
@@ -180,12 +192,26 @@ async fn sign(console: &Console, global: &Global, args: SignArgs) -> Result<(), 
 }
 
 /// The trust file knows the network; where none is named, the node is asked.
-async fn network_of(global: &Global) -> Result<NetworkId, Failure> {
+pub(crate) async fn network_of(global: &Global) -> Result<NetworkId, Failure> {
     if let Some(path) = &global.trust {
         return Ok(verify::read_trust(path)?.network);
     }
-    let node = Node::first(global).await?;
-    Ok(within(global.patience(), node.status()).await?.network.0)
+    network_at(global, &Node::first(global).await?).await
+}
+
+/// The network of a node; that of the trust file where there is one, and then the node must be of it.
+pub(crate) async fn network_at(global: &Global, node: &Node) -> Result<NetworkId, Failure> {
+    let network = within(global.patience(), node.status()).await?.network.0;
+    if let Some(path) = &global.trust {
+        let trusted = verify::read_trust(path)?.network;
+        if trusted != network {
+            let message =
+                format!("{} is a node of network {network}, not of {trusted}", node.url());
+            let help = "name a node of the trust file's network with --node";
+            return Err(Failure::new(Exit::Refused, "foreign_network", message, help));
+        }
+    }
+    Ok(network)
 }
 
 fn parse_form(bytes: &[u8]) -> Result<Form, Failure> {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use consign_rpc::params::{GetEvent, GetEventStatus, SubmitEvent, Wait};
 use consign_rpc::views::{Base64, EventStatus, EventView, Submitted};
 use consign_types::digest::EventId;
-use consign_types::event::SignedEvent;
+use consign_types::event::{Kind, SignedEvent};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -68,7 +68,7 @@ impl Report for Shown {
         lines.extend(content.place.as_ref().map(|place| format!("place     {place}")));
         lines.extend(content.basis.as_ref().map(|basis| format!("basis     {basis}")));
         lines.extend(content.fields.iter().map(|(name, value)| format!("{name:<9} {value}")));
-        lines.push(format!("progress  {}", progress(&self.0.status)));
+        lines.push(format!("progress  {}{}", progress(&self.0.status), disputed(&self.0)));
         lines.join("\n")
     }
 }
@@ -101,19 +101,47 @@ pub(crate) async fn submit(
         Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
     })?;
     let node = Node::first(global).await?;
+    let sent = send(console, global, &node, &signed, wait).await?;
+    console.result(&Sent(sent.clone()))?;
+    settled(&sent.status, wait).map_err(|failure| with_cancel(failure, &signed))
+}
+
+/// Sends an event, and waits until it is where `wait` says; prints no result.
+///
+/// # Errors
+/// When the node refuses it, or the wait takes too long.
+pub(crate) async fn bring(
+    console: &Console,
+    global: &Global,
+    node: &Node,
+    signed: &SignedEvent,
+    wait: Stage,
+) -> Result<EventStatus, Failure> {
+    let sent = send(console, global, node, signed, wait).await?;
+    settled(&sent.status, wait).map_err(|failure| with_cancel(failure, signed))?;
+    Ok(sent.status)
+}
+
+async fn send(
+    console: &Console,
+    global: &Global,
+    node: &Node,
+    signed: &SignedEvent,
+    wait: Stage,
+) -> Result<Submitted, Failure> {
     let submit = SubmitEvent {
-        envelope: Base64(bytes.to_vec()),
+        envelope: Base64(signed.bytes().to_vec()),
         wait: wait.into(),
         timeout_ms: Some(global.timeout.saturating_mul(1000)),
     };
-    let mut sent = within(global.patience() * 2, node.call(submit)).await?;
+    let sent = within(global.patience() * 2, node.call(submit)).await;
+    let mut sent = sent.map_err(|failure| with_cancel(failure, signed))?;
     if !reached(&sent.status, wait) {
         // The node waits less long than it may have been asked to; sending again is harmless, but
         // asking is enough.
-        sent.status = follow(console, global, &node, signed.id(), wait).await?;
+        sent.status = follow(console, global, node, signed.id(), wait).await?;
     }
-    console.result(&Sent(sent.clone()))?;
-    settled(&sent.status, wait)
+    Ok(sent)
 }
 
 /// Shows an event, and writes its bytes where asked.
@@ -186,6 +214,20 @@ fn reached(status: &EventStatus, wait: Stage) -> bool {
     }
 }
 
+/// An offer that is refused was signed all the same, and whoever saw its bytes can accept it.
+fn with_cancel(failure: Failure, signed: &SignedEvent) -> Failure {
+    if signed.event().action.kind() != Kind::Offer || failure.exit != Exit::Refused {
+        return failure;
+    }
+    let help = format!(
+        "{}; and before you offer the unit to another, sign a cancel of {} and keep it: the offer is \
+         signed, and two of them to two receivers are evidence against you",
+        failure.help,
+        signed.id()
+    );
+    Failure { help, ..failure }
+}
+
 fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
     match status {
         EventStatus::Refused { code, message, .. } => {
@@ -204,7 +246,16 @@ fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
     }
 }
 
-fn progress(status: &EventStatus) -> String {
+/// Whose word is in doubt, as the rest of a line.
+pub(crate) fn disputed(view: &EventView) -> String {
+    let signers: Vec<String> = view.disputed.iter().map(ToString::to_string).collect();
+    if signers.is_empty() {
+        return String::new();
+    }
+    format!("; disputed: others may have had {}", signers.join(", "))
+}
+
+pub(crate) fn progress(status: &EventStatus) -> String {
     match status {
         EventStatus::Unknown => "unknown: the node has never seen it".to_owned(),
         EventStatus::Accepted => "accepted: the node holds it and passes it on".to_owned(),

@@ -165,9 +165,11 @@ pub fn init(out: &Path, spec: &Spec) -> Result<Made, Failure> {
     }
     let genesis = genesis(spec, members, validators)?;
     write_shared(&layout, &genesis, logs)?;
-    for (party, own) in spec.parties.iter().zip(&addresses) {
+    for own in &addresses {
+        let party = &own.party;
         write_file(&layout.party(party).join("genesis.cbor"), &genesis.to_bytes())?;
-        let config = node_config(party, own, &addresses, spec.parties.len() < 4);
+        let few = spec.parties.len() < 4;
+        let config = node_config(genesis.network(), own, &addresses, few);
         write_file(&layout.config(party), config.as_bytes())?;
     }
     Ok(made(&layout, genesis.network(), spec, addresses))
@@ -242,11 +244,13 @@ fn made(layout: &Layout, network: NetworkId, spec: &Spec, addresses: Vec<Address
 }
 
 /// The configuration of one node, as `consignd config check` reads it.
-fn node_config(party: &PartyId, own: &Address, all: &[Address], few: bool) -> String {
+fn node_config(network: NetworkId, own: &Address, all: &[Address], few: bool) -> String {
+    let party = &own.party;
     let mut text = format!(
         "# The node of {party}. Paths are relative to this file; `consignd config check` reads it as\n\
          # the start does.\n\n\
-         [network]\ngenesis = \"genesis.cbor\"\n"
+         [network]\ngenesis = \"genesis.cbor\"\n\
+         # The name of the network; another genesis is refused.\nid = \"{network}\"\n"
     );
     if few {
         text.push_str("# Fewer than four validators survive no fault: for development only.\n");
@@ -376,7 +380,8 @@ mod tests {
     #[test]
     fn a_node_configuration_is_toml_with_every_other_party_as_a_peer() {
         let addresses = addresses(&spec()).unwrap();
-        let text = node_config(&addresses[1].party, &addresses[1], &addresses, false);
+        let network = NetworkId(Digest::of(&[b"network"]));
+        let text = node_config(network, &addresses[1], &addresses, false);
         let parsed: toml::Table = text.parse().unwrap();
         assert_eq!(parsed["p2p"]["peer"].as_array().unwrap().len(), 3);
         insta::assert_snapshot!(text);

@@ -18,6 +18,8 @@ use crate::failure::chain;
 pub const FIRST_BYTE: u8 = 0xd2;
 
 /// Verifies an event with its receipt, or a receipt with the event beside it.
+///
+/// One log key's word is no quorum's: what holds is verified only where the caller takes that for enough.
 pub fn verify(bytes: &[u8], event: Option<&[u8]>, trust: Option<&Trust>) -> Verification {
     let (carried, receipt) = match read(bytes) {
         Ok(read) => read,
@@ -110,7 +112,8 @@ fn judge(event: &SignedEvent, receipt: &CoseReceipt, trust: Option<&Trust>) -> V
     let trust = format!(
         "one log key, that of {party}, says so; that a quorum of validators made it final is not shown"
     );
-    assembled(subject, integrity, Answer::new(Verdict::Ok, trust), time)
+    // OK means a quorum; one log's word is less.
+    assembled(subject, integrity, Answer::new(Verdict::Bounded, trust), time)
 }
 
 /// The key of the trust file that the receipt names, and whose it is.
@@ -196,12 +199,14 @@ mod tests {
     fn a_receipt_under_a_listed_log_key_is_verified_and_claims_no_quorum() {
         let whole = receipted(NetworkId::default());
         let seen = verify(&whole.to_bytes(), None, Some(&trust(9)));
-        assert_eq!((seen.verified, exit(&seen)), (true, None));
+        assert_eq!((seen.verified, exit(&seen)), (false, Some(Exit::Trust)));
+        let accepted = seen.clone().accepting_log_key();
+        assert_eq!((accepted.verified, exit(&accepted)), (true, None));
         assert_eq!(seen.integrity.verdict, Verdict::Ok);
         assert_eq!(
             seen.trust,
             Answer::new(
-                Verdict::Ok,
+                Verdict::Bounded,
                 "one log key, that of airline, says so; that a quorum of validators made it final is \
                  not shown"
             )

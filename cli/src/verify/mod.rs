@@ -168,6 +168,12 @@ impl Verification {
         Self { completeness, ..self }
     }
 
+    /// The same, where one log key's word is enough.
+    fn accepting_log_key(self) -> Self {
+        let holds = self.integrity.verdict == Verdict::Ok && self.trust.verdict == Verdict::Bounded;
+        Self { verified: self.verified || holds, ..self }
+    }
+
     /// Why the process does not end well, if it does not.
     ///
     /// # Errors
@@ -192,13 +198,20 @@ impl Verification {
                 let message = self.accused.join("; ");
                 Err(Failure::new(Exit::Misbehaviour, "misbehaviour", message, help))
             }
-            (_, Verdict::Ok) => match self.unmet.first() {
+            (_, trust) if trust == Verdict::Ok || self.verified => match self.unmet.first() {
                 None => Ok(()),
                 Some(unmet) => {
                     let help = "the file is genuine; what was asked of it is not so";
                     Err(Failure::new(Exit::Incomplete, unmet.code, &unmet.detail, help))
                 }
             },
+            (_, Verdict::Bounded) => fail(
+                Exit::Trust,
+                "log_key_alone",
+                &self.trust,
+                "where one log key's word is enough, say so with --accept-log-key; else ask for a \
+                 .tlog-proof or a passport",
+            ),
             _ => fail(
                 Exit::Trust,
                 "trust",
@@ -221,14 +234,16 @@ pub async fn run(console: &Console, global: &Global, args: &VerifyArgs) -> Resul
     if let (true, true, Some(trust)) = (args.online, verification.verified, trust) {
         let bytes = fs::read(&args.file).map_err(|e| Failure::file("read", &args.file, e))?;
         let trust = read_trust(trust)?.at(now);
-        let known = consign_ledger::passport::read(&bytes, &trust).map_err(|_| {
-            let message =
-                format!("{} is no passport: --online has no unit to ask for", args.file.display());
-            let help = "fetch one: consign passport get UNIT --out FILE";
-            Failure::usage("no_passport", message, help)
-        })?;
-        verification.online = online::ask(global, &trust, &known).await;
-        verification.unmet.extend(online::unmet(&verification.online));
+        match consign_ledger::passport::read(&bytes, &trust) {
+            Ok(known) => {
+                verification.online = online::ask(global, &trust, &known).await;
+                verification.unmet.extend(online::unmet(&verification.online));
+            }
+            Err(_) => verification.unmet.push(Unmet {
+                code: "not_a_passport",
+                detail: "only a passport names a unit that members can be asked for".to_owned(),
+            }),
+        }
     }
     console.result(&verification)?;
     verification.outcome()
@@ -263,12 +278,17 @@ fn verify_as_asked(
     }
     let bytes = read(proof)?;
     // A receipt is text, and a passport begins with a byte that no text begins with.
-    Ok(match bytes.first() {
+    let mut verification = match bytes.first() {
         _ if bytes.starts_with(evidence::BEGINNING) => evidence::verify(&bytes, trust.as_ref()),
-        Some(&cose::FIRST_BYTE) => cose::verify(&bytes, event.as_deref(), trust.as_ref()),
-        Some(0x80..) => passport::verify(&bytes, trust.as_ref(), asked, now),
+        Some(&cose::FIRST_BYTE) => {
+            let found = cose::verify(&bytes, event.as_deref(), trust.as_ref());
+            if asked.accept_log_key { found.accepting_log_key() } else { found }
+        }
+        Some(0x80..) => return Ok(passport::verify(&bytes, trust.as_ref(), asked, now)),
         _ => verify(&String::from_utf8_lossy(&bytes), event.as_deref(), trust.as_ref()),
-    })
+    };
+    verification.unmet.extend(asked.of_no_passport());
+    Ok(verification)
 }
 
 /// Reads a trust file.

@@ -86,8 +86,9 @@ pub fn unmet(answers: &[Online]) -> Option<Unmet> {
         let detail = format!("{} proves {}; ask for the newer passport", online.node, online.says);
         return Some(Unmet { code: "superseded", detail });
     }
-    if answers.iter().all(|online| online.answer.is_err()) {
-        let detail = "no member that was asked proves anything newer or older".to_owned();
+    // One that is behind the file confirms nothing.
+    if any(Compared::Same).is_none() {
+        let detail = "no member that was asked proves that there is nothing newer".to_owned();
         return Some(Unmet { code: "nobody_answered", detail });
     }
     None

@@ -9,6 +9,7 @@ use consign_types::checkpoint::NotProven;
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
+use consign_types::unit::UnitId;
 use serde::Serialize;
 
 use super::{Answer, Verdict, Verification, broken, trusted, unfinished};
@@ -27,6 +28,24 @@ pub struct Asked {
     /// The oldest that the passport may be: 90s, 5m, 12h, 30d
     #[arg(long, value_name = "AGE", value_parser = instant::age)]
     pub max_age: Option<u64>,
+    /// The unit that the passport must be of
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Option<UnitId>,
+    /// Of a COSE receipt: one log key's word is enough
+    #[arg(long)]
+    pub accept_log_key: bool,
+}
+
+impl Asked {
+    /// Only a passport answers for a unit: anything else leaves open what was asked.
+    pub(super) fn of_no_passport(&self) -> Option<Unmet> {
+        let asked = self.expect_holder.is_some()
+            || !self.not_flag.is_empty()
+            || self.max_age.is_some()
+            || self.unit.is_some();
+        let detail = "the file is no passport: it does not say what became of a unit".to_owned();
+        asked.then_some(Unmet { code: "not_a_passport", detail })
+    }
 }
 
 /// What a passport tells beside the four answers.
@@ -146,6 +165,10 @@ pub fn holder(verified: &Verified) -> String {
 
 fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64) -> Vec<Unmet> {
     let mut unmet = Vec::new();
+    if let Some(unit) = asked.unit.as_ref().filter(|unit| **unit != verified.unit) {
+        let detail = format!("the passport is of {}, not of {unit}", verified.unit);
+        unmet.push(Unmet { code: "other_unit", detail });
+    }
     let held = match verified.custody.last().map(|holding| &holding.custodian) {
         Some(Custodian::Held(party)) => Some(party),
         _ => None,
@@ -186,7 +209,7 @@ fn refused(error: &BadPassport) -> Verification {
         BadPassport::SetLink { why, .. } => {
             matches!(why, BadSetLink::Set | BadSetLink::Certificate(_))
         }
-        BadPassport::RecordSet => true,
+        BadPassport::Network | BadPassport::RecordEpoch | BadPassport::RecordSet => true,
         _ => false,
     };
     if untrusted {

@@ -120,6 +120,7 @@ fn enrolments(genesis: &Genesis) -> Vec<SignedEvent> {
                 kinds: KindSet::of(kinds(slot.role)),
                 places: Vec::new(),
                 classes: Vec::new(),
+                until: None,
             },
             subject,
         };

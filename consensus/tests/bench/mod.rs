@@ -1,12 +1,14 @@
 //! One engine on the bench, and the keys of all its peers.
 
+use std::sync::Arc;
+
 use consign_consensus::message::{Proposal, Vote, VoteKind};
 use consign_consensus::sign_state::{self, SignState};
 use consign_consensus::{Config, Effect, Engine, Input, Message, Status, Timeouts, wal};
 use consign_types::block::{Epoch, Height};
 use consign_types::certificate::{Certificate, Domain, Round, Statement};
 use consign_types::digest::{BlockId, Digest, NetworkId};
-use consign_types::key::SecretKey;
+use consign_types::key::{SecretKey, Signer};
 use consign_types::time::Millis;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
 
@@ -53,7 +55,7 @@ impl Bench {
             network_key: key(n, 3).public(),
         };
         let set = ValidatorSet::new((0..count).map(validator).collect()).expect("distinct keys");
-        let signer = me.map(|n| key(n, 1));
+        let signer = me.map(|n| Arc::new(key(n, 1)) as Arc<dyn Signer>);
         let config = Config { domain: DOMAIN, signer, timeouts: TIMEOUTS, pace_ms: PACE_MS };
         let keys = (0..count).map(|n| key(n, 1)).collect();
         let first = SignState::fresh(Epoch(0)).slot();

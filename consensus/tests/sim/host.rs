@@ -1,6 +1,7 @@
 //! One node of the simulation: an engine, its disk, its pool and its timers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use consign_consensus::{Config, Engine, Timer};
 use consign_types::block::Height;
@@ -66,7 +67,7 @@ impl Host {
     pub fn fresh_engine(&self, world: &World) -> Engine {
         Engine::new(Config {
             domain: world.domain,
-            signer: Some(world.keys[self.node].clone()),
+            signer: Some(Arc::new(world.keys[self.node].clone())),
             timeouts: world.timeouts,
             pace_ms: PACE_MS,
         })

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use consign_types::event::{Action, Condition, Event, Fix, SignedEvent, Verdict};
+use consign_types::party::SignerId;
 use consign_types::time::Millis;
 
 use super::verify::{Stay, Step, Verified};
@@ -34,10 +35,10 @@ impl fmt::Display for Line {
 /// One line for each event, in the order of the log.
 pub fn story(verified: &Verified) -> Vec<Line> {
     let corrections = verified.corrections();
-    verified.steps.iter().map(|step| line(step, &corrections)).collect()
+    verified.steps.iter().map(|step| line(step, verified, &corrections)).collect()
 }
 
-fn line(step: &Step, corrections: &[Correction]) -> Line {
+fn line(step: &Step, verified: &Verified, corrections: &[Correction]) -> Line {
     let event = step.event.event();
     let mut text = format!("{} {}", event.signer, what(step));
     if let Some(place) = &event.place {
@@ -52,7 +53,24 @@ fn line(step: &Step, corrections: &[Correction]) -> Line {
             text.push_str(&format!(" [corrected {}: {}]", correction.time, wrong(correction.fix)));
         }
     }
+    for (signer, since) in disputed(&step.event, verified) {
+        text.push_str(&format!(" [disputed: others may have had {signer} since {since}]"));
+    }
     Line { indent: step.depth, time: step.time, text }
+}
+
+/// Those among the signers of an event, by itself and inside, who dated it after their key was in doubt.
+fn disputed<'a>(signed: &SignedEvent, verified: &'a Verified) -> Vec<(&'a SignerId, Millis)> {
+    let event = signed.event();
+    let all = [event].into_iter().chain(event.action.inner().map(SignedEvent::event));
+    let doubt = |event: &Event| {
+        let (signer, since) = verified.suspected.get_key_value(&event.signer)?;
+        (event.time >= *since).then_some((signer, *since))
+    };
+    let mut found: Vec<_> = all.filter_map(doubt).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn what(step: &Step) -> String {

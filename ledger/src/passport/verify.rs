@@ -45,6 +45,8 @@ pub struct Verified {
     pub steps: Vec<Step>,
     /// Who held it from when; ascending.
     pub custody: Vec<Holding>,
+    /// Signers of the history whose members say since when somebody else may have had the key.
+    pub suspected: BTreeMap<SignerId, Millis>,
     /// The checkpoint, who cosigned it, and how fresh it is.
     pub checkpoint: Cosigned,
     /// Height of the block that the checkpoint ends with.
@@ -291,6 +293,7 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
         around,
         steps: played.steps,
         custody,
+        suspected: entries.suspected(),
         checkpoint: cosigned,
         height: record.height,
         time: record.time,
@@ -316,10 +319,11 @@ impl Verified {
     pub fn flags(&self) -> BTreeSet<Flag> {
         let states = || core::iter::once(&self.state).chain(self.around.iter().map(|(_, s)| s));
         let counted = self.effective;
-        let contested = matches!(
-            self.custody.last(),
-            Some(Holding { custodian: Custodian::Contested { .. }, .. })
-        );
+        // What the file leaves open may have been a dispute.
+        let disputed = |custodian: &Custodian| {
+            matches!(custodian, Custodian::Contested { .. } | Custodian::Undecided)
+        };
+        let contested = self.custody.iter().any(|holding| disputed(&holding.custodian));
         let flags = [
             (Flag::Excursion, counted.excursions > 0),
             (Flag::ExcursionOpen, states().any(|state| state.excursion_open)),
@@ -367,6 +371,11 @@ impl Entries {
             }
         }
         Ok(entries)
+    }
+
+    fn suspected(&self) -> BTreeMap<SignerId, Millis> {
+        let suspected = self.signers.iter();
+        suspected.filter_map(|(id, state)| Some((id.clone(), state.suspected_since()?))).collect()
     }
 
     fn unit(&self, unit: &UnitId) -> Result<&UnitState, BadPassport> {

@@ -7,6 +7,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use consign_types::codec::{Canonical as _, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, NetworkId};
@@ -48,6 +49,8 @@ pub struct Words {
     words: Vec<Vec<u8>>,
     /// What all headers begin with; nothing where there is no signer.
     common: Vec<u8>,
+    /// How headers begin, and the first number of each. Lengths stand before names, so none begins another.
+    headers: BTreeMap<Vec<u8>, usize>,
     /// How many words there were before the first event.
     fixed: usize,
     /// Ids of events by number, and the first number of each.
@@ -63,8 +66,9 @@ const HASH: [u8; 2] = [0x58, 0x20];
 impl Words {
     pub fn of(network: &NetworkId, unit: &UnitId) -> Self {
         let words = Vec::from([network.as_bytes().to_vec(), unit.as_str().as_bytes().to_vec()]);
-        let (common, ids, numbers) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { words, common, fixed: FIXED, ids, numbers }
+        let (common, ids) = (Vec::new(), Vec::new());
+        let (headers, numbers) = (BTreeMap::new(), BTreeMap::new());
+        Self { words, common, headers, fixed: FIXED, ids, numbers }
     }
 
     /// Adds a word for each key of each signer among these entries.
@@ -77,6 +81,7 @@ impl Words {
                 for key in state.keys() {
                     let word = header_start(signer, key.key_id());
                     self.common = word.get(..8).unwrap_or_default().to_vec();
+                    self.headers.entry(word.clone()).or_insert(self.words.len());
                     self.words.push(word);
                 }
             }
@@ -104,11 +109,17 @@ impl Words {
     /// The word at this place of `bytes`, of the lowest number: its number and length.
     fn find(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         let rest = bytes.get(at..)?;
-        let header = !self.common.is_empty() && rest.starts_with(&self.common);
-        let count = if header { self.words.len() } else { FIXED };
-        let mut words = self.words.iter().take(count).enumerate();
+        let mut words = self.words.iter().take(FIXED).enumerate();
         if let Some((number, word)) = words.find(|(_, word)| rest.starts_with(word)) {
             return Some((number, word.len()));
+        }
+        if !self.common.is_empty() && rest.starts_with(&self.common) {
+            // The last that is not above what comes; a file of many signers costs no more for each byte.
+            let below = (Bound::Unbounded, Bound::Included(rest));
+            let last = self.headers.range::<[u8], _>(below).next_back();
+            if let Some((word, number)) = last.filter(|(word, _)| rest.starts_with(word)) {
+                return Some((*number, word.len()));
+            }
         }
         let id = rest.first_chunk::<32>().filter(|_| bytes.get(..at).is_some_and(ends_in_hash))?;
         self.numbers.get(&Digest(*id)).map(|number| (*number, id.len()))

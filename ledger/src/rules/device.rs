@@ -15,7 +15,7 @@ use crate::signer::{PastKey, Sequence, SignerState, Status};
 
 /// enrol | M | a device of M that is not enrolled, which showed that it holds its key
 pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Rejection> {
-    let Action::Enrol { key, possession, kinds, places, classes } = &event.action else {
+    let Action::Enrol { key, possession, kinds, places, classes, until } = &event.action else {
         return Err(Rejection::WrongSubject { kind: event.action.kind() });
     };
     let Subject::Signer(device) = &event.subject else {
@@ -30,6 +30,9 @@ pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Reje
         let signer = device.clone();
         return Err(Rejection::KindNotEnrolled { signer, kind });
     }
+    if let Some(until) = until.filter(|until| *until < tx.time()) {
+        return Err(Rejection::EndInPast { until });
+    }
     key.verify(&possession_message(event.network, &event.subject, key), possession)
         .map_err(|_| Rejection::NoPossession { device: device.clone() })?;
     let state = SignerState {
@@ -38,6 +41,7 @@ pub fn enrol<V: StateView>(tx: &mut Tx<'_, V>, event: &Event) -> Result<(), Reje
         kinds: *kinds,
         places: places.clone(),
         classes: classes.clone(),
+        until: *until,
         sequence: Sequence::default(),
         status: Status::Active,
     };

@@ -20,6 +20,7 @@ mod tx;
 use consign_types::block::LeafIndex;
 use consign_types::event::{Action, Event, Kind, Verified};
 use consign_types::party::SignerId;
+use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
 use crate::apply::{BlockContext, Layer};
@@ -60,7 +61,7 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
     if !state.signs(event.sequence, verified.signed().key_id()) {
         return Err(Rejection::WrongKey { signer });
     }
-    may_sign(&signer, &state)?;
+    may_sign(&signer, &state, tx.time())?;
     if tx.member(signer.party()).is_none_or(|member| member.expelled.is_some()) {
         return Err(Rejection::NotMember { party: signer.party().clone() });
     }
@@ -94,13 +95,16 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
     }
 }
 
-/// Refuses whoever was stopped: what it signed before can be filed as testimony.
-fn may_sign(signer: &SignerId, state: &SignerState) -> Result<(), Rejection> {
+/// Refuses whoever was stopped, or is past its end: what it signed before can be filed as testimony.
+fn may_sign(signer: &SignerId, state: &SignerState, now: Millis) -> Result<(), Rejection> {
     let signer = signer.clone();
-    match state.status {
-        Status::Active => Ok(()),
-        Status::Suspended { evidence } => Err(Rejection::SuspendedKey { signer, evidence }),
-        Status::Revoked { at, .. } => Err(Rejection::RevokedKey { signer, at }),
+    match (state.status, state.until) {
+        (Status::Active, Some(until)) if until < now => {
+            Err(Rejection::DeviceExpired { signer, until })
+        }
+        (Status::Active, _) => Ok(()),
+        (Status::Suspended { evidence }, _) => Err(Rejection::SuspendedKey { signer, evidence }),
+        (Status::Revoked { at, .. }, _) => Err(Rejection::RevokedKey { signer, at }),
     }
 }
 

@@ -95,7 +95,7 @@ pub fn testimony<V: StateView>(
     if !state.signs(said.sequence, testified.key_id()) {
         return Err(Rejection::WrongKey { signer: device });
     }
-    if state.status == Status::Active {
+    if super::may_sign(&device, &state, tx.time()).is_ok() {
         return Err(Rejection::NotStopped { device });
     }
     // Its number is used up, so that one event is not filed twice, and none that applied. The device

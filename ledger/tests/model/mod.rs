@@ -96,8 +96,17 @@ pub struct Signer {
     pub classes: Vec<UnitClass>,
     pub used: BTreeSet<u64>,
     pub floors: Vec<u64>,
+    /// Until when it may sign.
+    pub until: Option<Millis>,
     /// Revoked or suspended.
     pub stopped: bool,
+}
+
+impl Signer {
+    /// Whether nothing by it applies at `now`.
+    pub fn is_stopped(&self, now: Millis) -> bool {
+        self.stopped || self.until.is_some_and(|until| now > until)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -155,6 +164,7 @@ impl Model {
                 classes: Vec::new(),
                 used: BTreeSet::new(),
                 floors: vec![0],
+                until: None,
                 stopped: false,
             };
             model.signers.insert(name.parse().unwrap(), member);

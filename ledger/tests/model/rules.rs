@@ -46,10 +46,10 @@ impl Model {
     fn admit(&mut self, verified: &Verified) -> Verdicted {
         let event = verified.event();
         need(event.network == self.network, "foreign network")?;
-        let kind = event.action.kind();
+        let (kind, now) = (event.action.kind(), self.now);
         let signer = self.signers.get_mut(&event.signer).ok_or("not enrolled")?;
         need(signer.key_for(event.sequence) == verified.signed().key_id(), "another key")?;
-        need(!signer.stopped, "stopped")?;
+        need(!signer.is_stopped(now), "stopped")?;
         need(signer.kinds.has(kind) || kind == Kind::Rotate, "kind not enrolled")?;
         let place = event.place.as_ref();
         let here = signer.places.is_empty() || place.is_some_and(|p| signer.places.contains(p));
@@ -116,7 +116,7 @@ impl Model {
     }
 
     fn enrol(&mut self, event: &Event) -> Verdicted {
-        let Action::Enrol { key, possession, kinds, places, classes } = &event.action else {
+        let Action::Enrol { key, possession, kinds, places, classes, until } = &event.action else {
             return Err("no enrolment".into());
         };
         let Subject::Signer(device) = &event.subject else {
@@ -127,6 +127,7 @@ impl Model {
         need(!self.signers.contains_key(device), "once")?;
         let own = [Kind::Enrol, Kind::Testimony, Kind::Revoke];
         need(!own.iter().any(|kind| kinds.has(*kind)), "that answers for nobody itself")?;
+        need(until.is_none_or(|until| self.now <= until), "for a time to come")?;
         let message = possession_message(self.network, &event.subject, key);
         need(key.verify(&message, possession).is_ok(), "and holds its key")?;
         let signer = Signer {
@@ -137,6 +138,7 @@ impl Model {
             classes: classes.clone(),
             used: Default::default(),
             floors: vec![0],
+            until: *until,
             stopped: false,
         };
         self.signers.insert(device.clone(), signer);

@@ -169,7 +169,9 @@ impl Choice<'_> {
             .signers
             .keys()
             .filter(|signer| *signer.party() == wanted && !signer.is_member())
-            .filter(|signer| self.is_flawed() || !self.model.signers[*signer].stopped)
+            .filter(|signer| {
+                self.is_flawed() || !self.model.signers[*signer].is_stopped(self.model.now)
+            })
             .cloned()
             .collect();
         self.one(salt, &devices).unwrap()

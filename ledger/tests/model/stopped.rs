@@ -89,7 +89,7 @@ impl Model {
         need(event.signer.is_member() && !device.is_member(), "a member files for a device")?;
         need(event.signer.party() == device.party(), "of its own")?;
         let before = self.signers.get(&device).ok_or("not enrolled")?;
-        need(before.stopped, "may speak for itself")?;
+        need(before.is_stopped(self.now), "may speak for itself")?;
         need(before.key_for(number) == said.key_id(), "under another key")?;
         // Read as: what is missing far below is never filed.
         let floors = [said.event().floor, said.event().floor.max(number.saturating_sub(32))];

@@ -6,8 +6,10 @@ use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Action, Event, Kind, KindSet, Subject, Verified};
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX, CHILDREN_MAX};
 use consign_types::party::SignerId;
+use consign_types::time::Millis;
 use consign_types::unit::{UnitClass, UnitId};
 
+use crate::support::faults::{revoke, testimony};
 use crate::support::scene::{OBSERVE, into, out_of};
 use crate::support::{Desk, enrol, key, place, sign, sign_with, unit};
 use crate::{Case, Expected, refused};
@@ -36,6 +38,16 @@ fn extra(desk: &mut Desk, change: impl Fn(&mut Action)) -> SignerId {
     let event = desk.event("forwarder", Subject::Signer(device.clone()), action);
     desk.submit(event).unwrap();
     device
+}
+
+/// Enrols `forwarder.extra` until a second from now, and answers what that is.
+fn extra_for_a_second(desk: &mut Desk) -> Millis {
+    let end = desk.time.plus(1_000);
+    extra(desk, |action| match action {
+        Action::Enrol { until, .. } => *until = Some(end),
+        _ => unreachable!(),
+    });
+    end
 }
 
 /// Enrols `forwarder.extra` for putting units of these classes together, and for giving them away.
@@ -216,6 +228,37 @@ fn enrolment(desk: &Desk, by: &str, device: &str, kinds: &[Kind]) -> Verified {
 }
 
 pub(super) const ENROLMENTS: &[Case] = &[
+    ("a device with an end signs up to it", |desk| {
+        desk.time = extra_for_a_second(desk);
+        (desk.say("forwarder.extra", &unit("A"), Action::Register), Expected::Accepted)
+    }),
+    ("and is refused after it", |desk| {
+        let until = extra_for_a_second(desk);
+        desk.time = until.plus(1);
+        let signer = signer("forwarder.extra");
+        let event = desk.say("forwarder.extra", &unit("A"), Action::Register);
+        (event, refused(Rejection::DeviceExpired { signer, until }))
+    }),
+    ("what it signed before is filed as testimony then", |desk| {
+        desk.held("A");
+        let said = desk.say("forwarder.extra", &unit("A"), OBSERVE);
+        desk.time = extra_for_a_second(desk).plus(1);
+        (testimony(desk, "forwarder", &said), Expected::Accepted)
+    }),
+    ("a device past its end can be revoked", |desk| {
+        desk.time = extra_for_a_second(desk).plus(1);
+        (revoke(desk, "forwarder", "forwarder.extra"), Expected::Accepted)
+    }),
+    ("an end that is past is refused", |desk| {
+        let device = signer("forwarder.extra");
+        let mut action = enrol(desk.network, &device, &[Kind::Observe]);
+        let end = Millis(desk.time.0 - 1);
+        if let Action::Enrol { until, .. } = &mut action {
+            *until = Some(end);
+        }
+        let event = sign(desk.event("forwarder", Subject::Signer(device), action));
+        (event, refused(Rejection::EndInPast { until: end }))
+    }),
     ("a member enrols a device", |desk| {
         (enrolment(desk, "forwarder", "forwarder.new", &[Kind::Observe]), Expected::Accepted)
     }),

@@ -8,6 +8,7 @@ use consign_types::digest::{BlockId, Digest};
 use consign_types::double_vote::DoubleVote;
 use consign_types::event::{Action, Event, Subject, Verified};
 use consign_types::party::SignerId;
+use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::validator::ValidatorIndex;
 
@@ -58,8 +59,13 @@ pub fn report(desk: &Desk, by: &str, accused: &str, evidence: &Evidence) -> Veri
 
 /// A member revokes a device of its own.
 pub fn revoke(desk: &Desk, by: &str, device: &str) -> Verified {
+    revoke_since(desk, by, device, None)
+}
+
+/// The same, saying since when the key may have been in other hands.
+pub fn revoke_since(desk: &Desk, by: &str, device: &str, since: Option<Millis>) -> Verified {
     let subject = Subject::Signer(device.parse().unwrap());
-    sign(desk.event(by, subject, Action::Revoke { suspected_since: None }))
+    sign(desk.event(by, subject, Action::Revoke { suspected_since: since }))
 }
 
 /// A member files what a device of its own signed.

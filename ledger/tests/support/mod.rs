@@ -154,6 +154,7 @@ pub fn enrol(network: NetworkId, device: &SignerId, kinds: &[Kind]) -> Action {
         kinds: KindSet::of(kinds),
         places: Vec::new(),
         classes: Vec::new(),
+        until: None,
     }
 }
 

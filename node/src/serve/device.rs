@@ -5,10 +5,12 @@ use consign_ledger::signer::{SignerState, Status};
 use consign_rpc::errors::RpcError;
 use consign_rpc::page::{Cursor, PAGE_BYTES_MAX, PageLimit};
 use consign_rpc::views::{
-    DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,
+    DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, EventStatus, EventView,
+    PastKeyView,
 };
 use consign_types::block::LeafIndex;
 use consign_types::digest::{Digest, encode_hex};
+use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
 
 use super::{Serving, text};
@@ -82,16 +84,36 @@ impl Serving {
         Ok(DeviceHistoryPage { data, next_cursor, has_next_page: read < leaves.len() })
     }
 
+    /// An event, marked where a member doubts who signed it.
+    pub(super) fn view(&self, signed: &SignedEvent, status: EventStatus) -> EventView {
+        let mut view = EventView::new(signed, status);
+        let event = signed.event();
+        for said in [event].into_iter().chain(event.action.inner().map(SignedEvent::event)) {
+            let key = EntryKey::Signer(said.signer.clone());
+            let state = read::<SignerState>(&*self.parts.committed, &key);
+            let since = state.and_then(|state| state.suspected_since());
+            let signer = text(said.signer.clone());
+            if since.is_some_and(|since| said.time >= since) && !view.disputed.contains(&signer) {
+                view.disputed.push(signer);
+            }
+        }
+        view
+    }
+
     fn find_device(&self, device: &SignerId) -> Option<DeviceView> {
         let committed = &self.parts.committed;
-        let height = committed.tip().height().0;
+        let tip = committed.tip();
         let state: SignerState = read(&**committed, &EntryKey::Signer(device.clone()))?;
         Some(DeviceView {
             device: device.clone().into(),
             party: device.party().clone().into(),
-            height,
+            height: tip.height().0,
             status: match state.status {
-                Status::Active => DeviceStatus::Active,
+                // As the next block would judge it, which is later than the last.
+                Status::Active => match state.until.filter(|until| *until <= tip.record.time) {
+                    Some(until) => DeviceStatus::Expired { at: until.into() },
+                    None => DeviceStatus::Active,
+                },
                 Status::Suspended { evidence } => {
                     DeviceStatus::Suspended { evidence: evidence.into() }
                 }
@@ -114,6 +136,7 @@ impl Serving {
             kinds: state.kinds.iter().map(text).collect(),
             places: state.places.into_iter().map(text).collect(),
             classes: state.classes.iter().map(|class| class.prefix().to_owned()).collect(),
+            until: state.until.map(Into::into),
             next_sequence: state.sequence.high().saturating_add(1),
             missing: state.sequence.missing().to_vec(),
             floor: state.sequence.floor(),

@@ -193,7 +193,7 @@ impl Serving {
             let Ok(signed) = SignedEvent::decode(bytes) else { continue };
             if filter.admits(signed.event()) {
                 let status = self.committed_status(LeafIndex(index));
-                let view = consign_rpc::views::EventView::new(&signed, status);
+                let view = self.view(&signed, status);
                 found.push((index, Update::Event(Box::new(view))));
             }
         }

@@ -248,7 +248,7 @@ impl Serving {
     fn event_view(&self, index: LeafIndex) -> Option<EventView> {
         let bytes = sure(self.parts.committed.store().leaf(index))?;
         let signed = SignedEvent::decode(&bytes).ok()?;
-        Some(EventView::new(&signed, self.committed_status(index)))
+        Some(self.view(&signed, self.committed_status(index)))
     }
 }
 
@@ -328,7 +328,7 @@ impl Backend for Serving {
                 return Ok(view);
             }
             match own.parts.pool.get(&event) {
-                Some(pooled) => Ok(EventView::new(pooled.signed(), EventStatus::Accepted)),
+                Some(pooled) => Ok(own.view(pooled.signed(), EventStatus::Accepted)),
                 None => Err(RpcError::not_found(format!("no event {event} is known here"))),
             }
         })

@@ -1,5 +1,7 @@
 //! Checkpoints and proofs as views; what they prove is verified from their texts.
 
+use std::sync::Arc;
+
 use consign_ledger::log;
 use consign_rpc::backend::Leaf;
 use consign_rpc::errors::{ErrorKind, RpcError};
@@ -10,7 +12,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::{Algorithm, CoseReceipt, ReceiptSecret, TransparentEvent};
 use consign_types::es256::Es256SecretKey;
 use consign_types::event::SignedEvent;
-use consign_types::key::SecretKey;
+use consign_types::key::Signer;
 use consign_types::merkle;
 use consign_types::note::Note;
 use consign_types::receipt::Receipt;
@@ -22,18 +24,18 @@ use crate::state::sure;
 
 /// The keys that make COSE receipts.
 pub(super) struct ReceiptKeys {
-    log: SecretKey,
+    log: Arc<dyn Signer>,
     es256: Option<Es256SecretKey>,
 }
 
 impl ReceiptKeys {
     pub(super) fn of(keys: &Keys) -> Self {
-        Self { log: keys.log.clone(), es256: keys.receipt.clone() }
+        Self { log: Arc::clone(&keys.log), es256: keys.receipt.clone() }
     }
 
     fn secret(&self, algorithm: Algorithm) -> Result<ReceiptSecret<'_>, RpcError> {
         match (algorithm, &self.es256) {
-            (Algorithm::Ed25519, _) => Ok(ReceiptSecret::Ed25519(&self.log)),
+            (Algorithm::Ed25519, _) => Ok(ReceiptSecret::Ed25519(self.log.as_ref())),
             (Algorithm::Es256, Some(key)) => Ok(ReceiptSecret::Es256(key)),
             (Algorithm::Es256, None) => {
                 let why = "this node has no key for receipts with es256";

@@ -23,6 +23,8 @@ pub const EVIDENCE_FILES_BYTES_MAX: usize = 16 << 20;
 const FILE: u8 = b'f';
 /// Id -> leaf of the first committed report with the file.
 const LEAF: u8 = b'l';
+/// Fault -> id of the first file here that shows it.
+const FAULT: u8 = b'w';
 /// Number -> id, in the order in which they came.
 const ORDER: u8 = b'o';
 
@@ -81,9 +83,24 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written or synced.
-    pub fn put_evidence(&self, id: Digest, file: &[u8], by: By) -> Result<Keeping, Fault> {
+    ///
+    /// Of each fault one file is enough: others that show nothing but the same are known.
+    pub fn put_evidence(
+        &self,
+        id: Digest,
+        faults: &[Digest],
+        file: &[u8],
+        by: By,
+    ) -> Result<Keeping, Fault> {
         let mut kept = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.committed.contains(&id) || self.has_evidence(&id)? {
+            return Ok(Keeping::Known);
+        }
+        let mut news = faults.is_empty();
+        for fault in faults {
+            news |= self.get(cf::EVIDENCE, &named(FAULT, fault))?.is_none();
+        }
+        if !news {
             return Ok(Keeping::Known);
         }
         let room = if by == By::Own { 2 } else { 1 };
@@ -95,6 +112,9 @@ impl Store {
         let mut batch = WriteBatch::default();
         batch.put_cf(self.family(cf::EVIDENCE), named(FILE, &id), file);
         batch.put_cf(self.family(cf::EVIDENCE), order(kept.next), id.as_bytes());
+        for fault in faults {
+            batch.put_cf(self.family(cf::EVIDENCE), named(FAULT, fault), id.as_bytes());
+        }
         self.write_synced(batch)?;
         kept.files += 1;
         kept.bytes += file.len();

@@ -14,7 +14,7 @@ use super::{BlockBatch, Fault, Store, cf, keys};
 const ENROLLED: u8 = 1;
 /// Hash of the party, leaf of the enrolment -> the device.
 const OF_PARTY: u8 = 2;
-/// Hash of the signer, leaf -> nothing: an event that it signed, or that is about it.
+/// Hash of the signer, leaf -> nothing: an event that concerns it.
 const EVENT: u8 = 3;
 /// Leaves that are read at once where the list is made anew.
 const LEAVES: u64 = 1_024;
@@ -40,7 +40,7 @@ impl Store {
         rows.into_iter().map(device).collect()
     }
 
-    /// Leaves with events that a signer signed or that are about it, `limit` of them from `from` on.
+    /// Leaves with events that concern a signer, `limit` of them from `from` on.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -108,14 +108,11 @@ impl BlockBatch<'_> {
 }
 
 fn list(batch: &mut WriteBatch, family: &ColumnFamily, index: LeafIndex, event: &Event) {
-    let signer = event.signer.to_string();
-    batch.put_cf(family, at(&named(EVENT, &signer), index), []);
-    let Subject::Signer(subject) = &event.subject else { return };
-    let name = subject.to_string();
-    if name != signer {
-        batch.put_cf(family, at(&named(EVENT, &name), index), []);
+    for signer in event.concerns() {
+        batch.put_cf(family, at(&named(EVENT, &signer.to_string()), index), []);
     }
-    if let Action::Enrol { .. } = event.action {
+    if let (Action::Enrol { .. }, Subject::Signer(subject)) = (&event.action, &event.subject) {
+        let name = subject.to_string();
         batch.put_cf(family, at(&[ENROLLED], index), &name);
         batch.put_cf(family, at(&named(OF_PARTY, subject.party().as_str()), index), &name);
     }

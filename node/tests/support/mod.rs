@@ -7,11 +7,13 @@
 
 pub mod bench;
 pub mod forge;
+pub mod home;
 pub mod variant;
 pub mod wait;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use consign_node::config::{Config, Log, Rpc};
 use consign_node::keys::Keys;
@@ -74,9 +76,9 @@ pub fn genesis_of(origin: &str, validators: usize) -> Genesis {
 /// The private keys of this party's node.
 pub fn keys(name: &str) -> Keys {
     Keys {
-        consensus: key(&format!("{name} consensus")),
-        cosigner: key(&format!("{name} cosigner")),
-        log: key(&format!("{name} log")),
+        consensus: Arc::new(key(&format!("{name} consensus"))),
+        cosigner: Arc::new(key(&format!("{name} cosigner"))),
+        log: Arc::new(key(&format!("{name} log"))),
         network: key(&format!("{name} network")),
         receipt: None,
     }
@@ -144,6 +146,7 @@ impl Scribe {
             kinds: KindSet::of(&device_kinds),
             places: Vec::new(),
             classes: Vec::new(),
+            until: None,
         };
         sign(self.draft(id.party().as_str(), subject, action))
     }

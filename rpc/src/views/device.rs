@@ -40,6 +40,9 @@ pub struct DeviceView {
     /// Classes of unit that it may sign for, by their prefixes; any where empty.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Until when it may sign, by block time; without an end where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
     /// The lowest number that was never used: that of its next event, unless some are on their way.
     pub next_sequence: u64,
     /// Numbers below that are still open.
@@ -69,6 +72,11 @@ pub struct PastKeyView {
 pub enum DeviceStatus {
     /// It may.
     Active,
+    /// No more: its enrolment had an end.
+    Expired {
+        /// When that was, by block time.
+        at: Moment,
+    },
     /// No more, since evidence named it.
     Suspended {
         /// The evidence file.
@@ -89,6 +97,7 @@ impl DeviceStatus {
     pub const fn state(&self) -> DeviceState {
         match self {
             Self::Active => DeviceState::Active,
+            Self::Expired { .. } => DeviceState::Expired,
             Self::Suspended { .. } => DeviceState::Suspended,
             Self::Revoked { .. } => DeviceState::Revoked,
         }
@@ -102,6 +111,8 @@ impl DeviceStatus {
 pub enum DeviceState {
     /// It may sign.
     Active,
+    /// Its enrolment ended.
+    Expired,
     /// Evidence named it.
     Suspended,
     /// Its member revoked it.

@@ -186,6 +186,10 @@ pub struct EventView {
     /// Where the device's clock is far from block time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_flag: Option<ClockFlag>,
+    /// Signers of it, by itself and inside, whose members say that somebody else may have had the key when it
+    /// was dated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputed: Vec<Text<SignerId>>,
     /// The signed bytes: what proofs are about.
     pub envelope: Base64,
     /// Proof that it is in the log; where it was asked for.
@@ -204,7 +208,8 @@ impl EventView {
             EventStatus::Unknown | EventStatus::Accepted | EventStatus::Refused { .. } => None,
         };
         let envelope = Base64(signed.bytes().to_vec());
-        Self { content: signed.into(), status, clock_flag, envelope, proof: None }
+        let disputed = Vec::new();
+        Self { content: signed.into(), status, clock_flag, disputed, envelope, proof: None }
     }
 }
 

@@ -65,12 +65,13 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
             "holder": text(holder), "reason": text(reason),
         }),
         Action::Consent { proposal } => json!({ "proposal": text(proposal) }),
-        Action::Enrol { key, possession, kinds, places, classes } => json!({
+        Action::Enrol { key, possession, kinds, places, classes, until } => json!({
             "key": text(key),
             "possession": possession.to_hex(),
             "kinds": kinds.iter().map(text).collect::<Vec<_>>(),
             "places": places.iter().map(text).collect::<Vec<_>>(),
             "classes": classes.iter().map(|class| class.prefix()).collect::<Vec<_>>(),
+            "until": until.map(Moment::from),
         }),
         Action::Correct { original, offer, fix, right } => json!({
             "original": inner(original),

@@ -172,6 +172,7 @@ pub fn device() -> DeviceView {
         kinds: vec![name("arrive"), name("depart")],
         places: vec![name("414/9521321000018")],
         classes: vec!["00".to_owned()],
+        until: Some(TIME.into()),
         next_sequence: 9,
         missing: vec![5, 6],
         floor: 4,

@@ -65,7 +65,7 @@ impl Answer {
 }
 
 /// What must be true of the unit besides.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Asked<'a> {
     /// The party that must hold the unit.
     pub holder: Option<&'a str>,
@@ -144,7 +144,16 @@ pub fn verify(
         (false, Ok(trust)) if matches!(bytes.first(), Some(0x80..)) => {
             passport::verify(bytes, trust.as_ref(), asked, now)
         }
-        (false, Ok(trust)) => receipt(&String::from_utf8_lossy(bytes), event, trust.as_ref()),
+        (false, Ok(trust)) => {
+            let found = receipt(&String::from_utf8_lossy(bytes), event, trust.as_ref());
+            // Only a passport answers for a unit.
+            let anything = Asked { holder: None, not_flags: "", max_age_s: None };
+            let unmet = (*asked != anything).then(|| Unmet {
+                code: "not_a_passport",
+                detail: "the file is no passport: it does not say what became of a unit".to_owned(),
+            });
+            Verification { unmet: unmet.into_iter().collect(), ..found }
+        }
     };
     Verification { code: code(&found), ..found }
 }

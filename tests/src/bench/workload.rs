@@ -168,6 +168,7 @@ impl Workload {
                     kinds,
                     places: Vec::new(),
                     classes: Vec::new(),
+                    until: None,
                 },
                 subject,
             };

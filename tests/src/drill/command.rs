@@ -1,7 +1,8 @@
 //! The command line as a user meets it: arguments in; output, errors and exit code out.
 
 use std::ffi::OsStr;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Output, Stdio};
 
 use tokio::process::{Child, Command};
 
@@ -16,6 +17,16 @@ pub struct Ran {
     pub stdout: String,
     /// Everything else.
     pub stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it ended by itself"),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// Starts `consign` with these arguments; it is killed when the answer is dropped.
@@ -34,6 +45,28 @@ pub fn consign_running<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) 
         .expect("it can be run")
 }
 
+/// Runs a script in `dir` as a person would, with `consign` on the path and a node named in the environment.
+///
+/// # Panics
+/// When it cannot be started, or is ended by a signal.
+pub async fn shell(dir: &Path, node: &str, script: &str) -> Ran {
+    let consign = built("consign");
+    let bins = consign.parent().expect("a directory").display();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("sh")
+        .args(["-euc", script])
+        .current_dir(dir)
+        .env("PATH", format!("{bins}:{path}"))
+        .env("CONSIGN_NODE", node)
+        .env("CONSIGN_TRUST", "network.trust.json")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it can be run");
+    Ran::of(output)
+}
+
 /// Runs `consign` with these arguments.
 ///
 /// # Panics
@@ -49,9 +82,5 @@ pub async fn consign<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) ->
         .output()
         .await
         .expect("it can be run");
-    Ran {
-        code: output.status.code().expect("it ended by itself"),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Ran::of(output)
 }

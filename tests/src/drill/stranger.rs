@@ -45,6 +45,8 @@ impl Stranger {
         fs::write(home.join("genesis.cbor"), genesis.to_bytes()).expect("it can be written");
 
         let mut config = fs::read_to_string(&node.config).expect("its configuration");
+        let own = theirs.genesis().network().to_string();
+        config = config.replace(&own, &genesis.network().to_string());
         for (index, _) in drill.parties().iter().enumerate().take(3) {
             let port = |base: u16| format!("/tcp/{}\"", usize::from(base) + index);
             config = config.replace(&port(ports.p2p), &port(drill.ports.p2p));

@@ -294,11 +294,17 @@ async fn a_log_is_exported_as_tiles_and_as_lines() {
 
     let (leaves, begin, _) = scene.last_block();
     let mut broken = leaves.clone();
-    broken.remove(begin);
+    broken.swap(begin, begin + 1);
     let forged = scene.dir.path().join("forged");
     scene.forger.write(&forged, &broken, 4);
     forge::put(&forged, "checkpoint", scene.checkpoint.as_bytes());
     let forged = forged.to_str().expect("text");
-    let refused = consign(["export", "tiles", forged, "--out", trust, "--trust", trust]).await;
-    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    let copy = scene.dir.path().join("copy-of-forged");
+    let out = copy.to_str().expect("text");
+    let refused = consign(["export", "tiles", forged, "--out", out, "--trust", trust]).await;
+    assert_eq!(refused.code, 3, "{}{}", refused.stdout, refused.stderr);
+    assert!(
+        !copy.join("checkpoint").exists(),
+        "a copy that does not hold ends without a checkpoint"
+    );
 }

@@ -9,6 +9,7 @@
 mod audit;
 mod bad_input;
 mod council;
+mod device;
 mod evidence;
 mod idle;
 mod newcomer;

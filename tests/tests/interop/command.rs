@@ -46,6 +46,9 @@ async fn the_command_line_fetches_and_judges_a_cose_receipt() {
     let ran = verify(&file, &[]).await;
     assert_eq!(ran.code, 4, "{}", ran.stdout);
     let ran = verify(&file, &["--trust", text(&trust)]).await;
+    assert_eq!(ran.code, 4, "one log key is no quorum: {}", ran.stdout);
+    assert!(ran.stderr.contains("log_key_alone"), "{}", ran.stderr);
+    let ran = verify(&file, &["--trust", text(&trust), "--accept-log-key"]).await;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.ends_with("\nVERIFIED\n"), "{}", ran.stdout);
     let says = format!(
@@ -66,7 +69,7 @@ async fn the_command_line_fetches_and_judges_a_cose_receipt() {
     let beside = dir.path().join("event.cose");
     for (event, code) in [(&events[0], 0), (&events[1], 3)] {
         std::fs::write(&beside, event.bytes()).expect("it can be written");
-        let more = ["--trust", text(&trust), "--event", text(&beside)];
+        let more = ["--trust", text(&trust), "--accept-log-key", "--event", text(&beside)];
         assert_eq!(verify(&file, &more).await.code, code);
     }
     assert_eq!(verify(&beside, &["--trust", text(&trust)]).await.code, 3);
@@ -90,7 +93,7 @@ async fn the_command_line_fetches_and_judges_a_cose_receipt() {
     let wide = dir.path().join("wide.trust.json");
     let with_receipt_key = Trust { receipt_keys: listed, ..believed };
     std::fs::write(&wide, with_receipt_key.to_json()).expect("it can be written");
-    let ran = verify(&file, &["--trust", text(&wide)]).await;
+    let ran = verify(&file, &["--trust", text(&wide), "--accept-log-key"]).await;
     assert_eq!(ran.code, 0, "{}", ran.stdout);
     drill.finish().await;
 }

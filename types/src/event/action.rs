@@ -227,6 +227,8 @@ pub enum Action {
         places: Vec<Place>,
         /// Classes of unit it may sign for, ascending; empty for any.
         classes: Vec<UnitClass>,
+        /// Until when it may sign, by block time; without an end where absent.
+        until: Option<Millis>,
     },
     /// Evidence of misbehaviour; the subject is the first whom it names.
     Report {

@@ -101,4 +101,15 @@ impl Event {
         };
         self.subject.unit().into_iter().chain(children)
     }
+
+    /// The signers that it concerns, some of them perhaps twice: its own, whom it is about, and those of the
+    /// events inside of it.
+    pub fn concerns(&self) -> impl Iterator<Item = &SignerId> {
+        let about = match &self.subject {
+            Subject::Signer(signer) => Some(signer),
+            Subject::Unit(_) => None,
+        };
+        let inner = self.action.inner().map(|inner| &inner.event().signer);
+        [&self.signer].into_iter().chain(about).chain(inner)
+    }
 }

@@ -320,8 +320,8 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
             to.u8(key::REFERENCE).sure().bytes(proposal.as_bytes()).sure();
             to.u8(key::FINDING).sure().bool(*approve).sure();
         }
-        Action::Enrol { key: device_key, possession, kinds, places, classes } => {
-            to.u8(key::DEVICE).sure().array(5).sure();
+        Action::Enrol { key: device_key, possession, kinds, places, classes, until } => {
+            to.u8(key::DEVICE).sure().array(5 + u64::from(until.is_some())).sure();
             to.bytes(device_key.as_bytes()).sure().bytes(&possession.0).sure();
             to.u64(kinds.bits()).sure().array(places.len() as u64).sure();
             for place in places {
@@ -330,6 +330,9 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
             to.array(classes.len() as u64).sure();
             for class in classes {
                 to.str(class.prefix()).sure();
+            }
+            if let Some(until) = until {
+                to.u64(until.0).sure();
             }
         }
     }
@@ -468,7 +471,10 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
             approve: f.need(key::FINDING, Reader::bool)?,
         },
         Kind::Enrol => f.need(key::DEVICE, |r| {
-            r.array_of(5)?;
+            let items = r.array()?;
+            if !(5..=6).contains(&items) {
+                return Err(r.error(alloc::format!("an array of {items} items, not 5 or 6")));
+            }
             Ok(Action::Enrol {
                 key: PublicKey::read(r)?,
                 possession: Signature(r.bytes_of()?),
@@ -481,6 +487,7 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
                     let prefix = r.text()?;
                     UnitClass::from_prefix(prefix).ok_or_else(|| r.error("an unknown unit class"))
                 })?,
+                until: if items == 6 { Some(Millis(r.u64()?)) } else { None },
             })
         })?,
     })

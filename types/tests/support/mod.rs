@@ -95,8 +95,9 @@ fn enrol() -> impl Strategy<Value = Action> {
     let places = btree_set(place(), 0..4);
     let classes = btree_set(select(&UnitClass::ALL[..]), 0..4);
     let kinds = vec(select(Kind::ALL), 0..9);
-    (key(), any::<[u8; 32]>(), kinds, places, classes).prop_map(
-        |(key, half, kinds, places, classes)| {
+    let until = proptest::option::of(any::<u64>().prop_map(Millis));
+    (key(), any::<[u8; 32]>(), kinds, places, classes, until).prop_map(
+        |(key, half, kinds, places, classes, until)| {
             let mut possession = [0; 64];
             possession[..32].copy_from_slice(&half);
             Action::Enrol {
@@ -105,6 +106,7 @@ fn enrol() -> impl Strategy<Value = Action> {
                 kinds: KindSet::of(&kinds),
                 places: places.into_iter().collect(),
                 classes: classes.into_iter().collect(),
+                until,
             }
         },
     )

@@ -23,11 +23,13 @@ impl Choice<'_> {
                 .collect()
         };
         let mut action = support::enrol(self.model.network, &device, &kinds);
-        if let Action::Enrol { places, classes, .. } = &mut action {
+        if let Action::Enrol { places, classes, until, .. } = &mut action {
             places.extend((self.roll(7, 4) == 0).then(|| place(0)));
             classes.extend(
                 self.one(8, &[None, Some(UnitClass::Sscc), Some(UnitClass::Own)]).flatten(),
             );
+            let lasts_ms = self.one(9, &[None, None, None, Some(0), Some(5_000), Some(600_000)]);
+            *until = lasts_ms.flatten().map(|ms| self.model.now.plus(ms));
         }
         Some(self.sign(self.about(SignerId::member(member), Subject::Signer(device), action)))
     }
@@ -75,7 +77,7 @@ impl Choice<'_> {
     }
 
     fn may_speak(&self, signer: &SignerId) -> bool {
-        !self.model.signers[signer].stopped
+        !self.model.signers[signer].is_stopped(self.model.now)
     }
 
     /// Two votes of a validator; which two does not matter.

@@ -128,6 +128,12 @@ impl Sequence {
         self.floor = floor;
         Ok(())
     }
+
+    /// Closes what is missing.
+    fn close(&mut self) {
+        self.missing = Vec::new();
+        self.floor = self.high + 1;
+    }
 }
 
 impl SignerState {
@@ -150,6 +156,18 @@ impl SignerState {
     /// Its key with this id. Whether it is the one for a number says [`Self::signs`].
     pub fn key_with(&self, key_id: &[u8; 8]) -> Option<PublicKey> {
         self.keys().find(|key| key.key_id() == *key_id)
+    }
+
+    /// Goes on under another key, without a word of the one before: nothing more is taken by that one, not
+    /// even numbers that were left out.
+    pub fn replace_key(&mut self, key: PublicKey) {
+        self.sequence.close();
+        let first = self.sequence.high + 1;
+        for past in &mut self.past {
+            past.below = past.below.min(first);
+        }
+        self.past.push(PastKey { key: self.key, below: first });
+        self.key = key;
     }
 
     /// Since when its member says that somebody else may have had its key. What it dates from then on is

@@ -70,6 +70,16 @@ pub enum Change {
     },
     /// The parameters.
     Params(Params),
+    /// A member speaks under another key from here on, without a word of the key before: that one is lost,
+    /// or in other hands.
+    Key {
+        /// Whose.
+        party: PartyId,
+        /// Which it never had before.
+        key: PublicKey,
+        /// That key's signature over [`possession_message`].
+        possession: Signature,
+    },
 }
 
 /// A change, from when on, and what is accepted with it.
@@ -90,6 +100,7 @@ impl Change {
             Self::Admit { party, .. }
             | Self::Expel { party }
             | Self::Node { party, .. }
+            | Self::Key { party, .. }
             | Self::Retire { party } => Some(party),
             Self::Validator { validator, .. } => Some(&validator.party),
             Self::Params(_) => None,
@@ -103,7 +114,9 @@ impl Change {
             key.verify(&possession_message(network, &subject, key), possession).is_ok()
         };
         match self {
-            Self::Admit { party, key, possession, .. } => shows(party, key, possession),
+            Self::Admit { party, key, possession, .. } | Self::Key { party, key, possession } => {
+                shows(party, key, possession)
+            }
             Self::Validator { validator, possession, .. } => {
                 let Validator { party, consensus_key, cosigner_key, network_key } = &**validator;
                 let keys = [consensus_key, cosigner_key, network_key];
@@ -121,6 +134,7 @@ impl Change {
             Self::Validator { .. } => 3,
             Self::Retire { .. } => 4,
             Self::Params(_) => 5,
+            Self::Key { .. } => 6,
         }
     }
 
@@ -133,6 +147,7 @@ impl Change {
             Self::Validator { .. } => "validator",
             Self::Retire { .. } => "retire",
             Self::Params(_) => "params",
+            Self::Key { .. } => "key",
         }
     }
 }
@@ -152,6 +167,7 @@ impl fmt::Display for Change {
                 write!(f, "{} votes, under the keys that stand here", validator.party)
             }
             Self::Retire { party } => write!(f, "{party} votes no more"),
+            Self::Key { party, .. } => write!(f, "{party} speaks under another member key"),
             Self::Params(params) => write!(
                 f,
                 "parameters: a block each {} ms when busy, contest window {} ms, return window {} ms, \
@@ -237,6 +253,10 @@ impl Motion {
                 write_addresses(addresses, to);
             }
             Change::Params(params) => crate::codec::Canonical::write(params, to),
+            Change::Key { party, key, possession } => {
+                to.array(3).sure().str(party.as_str()).sure();
+                to.bytes(key.as_bytes()).sure().bytes(&possession.0).sure();
+            }
         }
     }
 
@@ -284,6 +304,14 @@ impl Motion {
                 Change::Retire { party: from.parse()? }
             }
             5 => Change::Params(crate::codec::Canonical::read(from)?),
+            6 => {
+                from.array_of(3)?;
+                Change::Key {
+                    party: from.parse()?,
+                    key: PublicKey::read(from)?,
+                    possession: Signature(from.bytes_of()?),
+                }
+            }
             code => return Err(from.error(alloc::format!("no change has code {code}"))),
         };
         Ok(Self { change, from: height, few })

@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 use consign_types::digest::EventId;
 use consign_types::event::{Event, Kind, Subject};
 use consign_types::governance::{Change, Motion, Node};
+use consign_types::key::PublicKey;
 use consign_types::limits::{
-    MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX,
+    MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX, PAST_KEYS_MAX,
 };
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
@@ -177,7 +178,7 @@ impl Scratch {
                 let state = match signer_of(&signer) {
                     None => SignerState::of_member(*key),
                     Some(before) if before.key == *key => before,
-                    Some(_) => return no("the party was a member under another key"),
+                    Some(before) => with_another_key(before, *key)?,
                 };
                 self.members.insert(at, party.clone());
                 self.signer = Some((signer, state));
@@ -234,6 +235,11 @@ impl Scratch {
                 let node = known.or_else(|| network_key.map(follows));
                 self.put_node(party, node, member_of);
             }
+            Change::Key { party, key, .. } => {
+                let signer = SignerId::member(party.clone());
+                let Some(before) = signer_of(&signer) else { return no("the party has no key") };
+                self.signer = Some((signer, with_another_key(before, *key)?));
+            }
             Change::Params(params) => {
                 if !(1..=60_000).contains(&params.block_interval_ms) {
                     return no("the block interval is outside of 1 to 60000 ms");
@@ -288,6 +294,18 @@ impl Scratch {
         self.member =
             member_of(party).map(|member| (party.clone(), MemberState { node, ..member }));
     }
+}
+
+fn with_another_key(mut state: SignerState, key: PublicKey) -> Result<SignerState, Rejection> {
+    let no = |why: &str| Err(Rejection::ChangeNotPossible { why: String::from(why) });
+    if state.keys().any(|known| known == key) {
+        return no("that is a key of the party already, or was one");
+    }
+    if state.past.len() == PAST_KEYS_MAX {
+        return no("the party had as many keys as a signer can have");
+    }
+    state.replace_key(key);
+    Ok(state)
 }
 
 /// Puts in force what is due at the height after this block.

@@ -9,16 +9,17 @@ use consign_types::digest::{Digest, EventId};
 use consign_types::event::{Action, Event, Kind, Subject};
 use consign_types::genesis::Params;
 use consign_types::governance::{Change, Motion, Node};
+use consign_types::key::SecretKey;
 use consign_types::limits::{MOTION_WINDOW_MAX_MS, MOTIONS_OF_MEMBER_MAX};
 use consign_types::party::SignerId;
 use consign_types::validator::ValidatorSet;
 
 use crate::support::council::{
-    WINDOW_MS, admit, decided, expel, follows, interval, motion, proposed, proposes, retire,
-    validator, validator_of, voted, votes,
+    WINDOW_MS, admit, another_key, decided, expel, follows, interval, motion, proposed, proposes,
+    retire, validator, validator_of, voted, votes,
 };
 use crate::support::scene::OBSERVE;
-use crate::support::{Desk, PARTIES, enrol, genesis, key, party, sign};
+use crate::support::{Desk, PARTIES, enrol, genesis, key, party, sign, sign_with};
 use crate::{Case, Expected, refused};
 
 fn proposal(desk: &Desk, id: &EventId) -> Proposal {
@@ -93,6 +94,25 @@ pub(crate) const GOVERNANCE: &[Case] = &[
         let change = validator(desk, "customs", 0);
         let event = proposes(desk, "airline", motion(change));
         (event, impossible("the party's node votes under these keys already"))
+    }),
+    ("a member's key is another one than before", |desk| {
+        let (mut change, _) = another_key(desk, "handler", 1);
+        if let Change::Key { key: present, possession, .. } = &mut change {
+            let Change::Admit { key, possession: shown, .. } = admit(desk, "handler") else {
+                unreachable!("an admission")
+            };
+            (*present, *possession) = (key, shown);
+        }
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("that is a key of the party already, or was one"))
+    }),
+    ("and is shown to be held", |desk| {
+        let (mut change, _) = another_key(desk, "handler", 1);
+        if let Change::Key { key: shown, .. } = &mut change {
+            *shown = key("somebody else").public();
+        }
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("a key in it is not shown to be whose it says"))
     }),
     ("three validators are too few", |desk| {
         let event = proposes(desk, "airline", motion(retire("customs")));
@@ -294,6 +314,36 @@ fn a_party_that_comes_back_goes_on_where_it_was() {
     assert_eq!(validators(&desk), ["airline", "customs", "handler"]);
     let again = desk.say("forwarder.dock1", &unit, OBSERVE);
     desk.submit_verified(&again).unwrap();
+}
+
+/// Whoever has the key before says nothing any more, not even under a number that was left out.
+#[test]
+fn members_give_a_member_another_key() {
+    let mut desk = Desk::new();
+    let handler: SignerId = "handler".parse().unwrap();
+    let vote = |desk: &Desk, proposal, sequence: u64, secret: &SecretKey| {
+        let subject = Subject::Signer(handler.clone());
+        let action = Action::Ballot { proposal, approve: true };
+        sign_with(Event { sequence, ..desk.event("handler", subject, action) }, secret)
+    };
+    let first = proposed(&mut desk, "customs", motion(interval(200)));
+    let left_out = desk.signer(&handler).unwrap().sequence.high() + 1;
+    let skipping = vote(&desk, first, left_out + 1, &key("handler"));
+    desk.submit_verified(&skipping).unwrap();
+    let (change, secret) = another_key(&desk, "handler", 1);
+    let id = decided(&mut desk, motion(change));
+    assert!(matches!(proposal(&desk, &id).stage, Stage::InForce(_)));
+
+    let open = proposed(&mut desk, "customs", motion(interval(300)));
+    let used = |sequence| Rejection::SequenceUsed { signer: handler.clone(), sequence };
+    let late = vote(&desk, open, left_out, &key("handler"));
+    assert_eq!(desk.submit_verified(&late), Err(used(left_out)));
+    let next = left_out + 2;
+    let old = vote(&desk, open, next, &key("handler"));
+    let wrong = Rejection::WrongKey { signer: handler.clone() };
+    assert_eq!(desk.submit_verified(&old), Err(wrong));
+    desk.submit_verified(&vote(&desk, open, next, &secret)).unwrap();
+    assert_eq!(proposal(&desk, &open).approvals, ["customs", "handler"].map(party));
 }
 
 #[test]

@@ -25,6 +25,13 @@ pub fn admit(desk: &Desk, name: &str) -> Change {
     Change::Admit { party, key: secret.public(), possession, authority: false, node: None }
 }
 
+/// Another key of a member: the `nth` that it makes.
+pub fn another_key(desk: &Desk, name: &str, nth: usize) -> (Change, SecretKey) {
+    let (party, secret) = (party(name), key(&format!("{name} {nth}")));
+    let possession = shows(desk, &party, &secret);
+    (Change::Key { party, key: secret.public(), possession }, secret)
+}
+
 pub fn expel(name: &str) -> Change {
     Change::Expel { party: party(name) }
 }

@@ -11,13 +11,15 @@ use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
     GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt,
     GetSets, GetUnit, ListDevices, ListProposals, Nothing, SubmitBatch, SubmitEvent,
-    SubmitEvidence, SubscribeBlocks, SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    SubmitEvidence, SubmitRequest, SubscribeBlocks, SubscribeEvents, SubscribeStatus,
+    SubscribeUnit,
 };
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView,
     DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
-    HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
-    ReceiptView, SetsView, StatusView, Submitted, UnitView,
+    GenesisView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
+    ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted,
+    UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -139,6 +141,18 @@ pub struct GetStatus(Nothing);
 #[serde(transparent)]
 pub struct GetMembers(Nothing);
 
+/// `chain_getGenesis`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct GetGenesis(Nothing);
+
+/// `gov_listRequests`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct ListRequests(Nothing);
+
 methods! {
     calls {
         SubmitEvent = "custody_submitEvent" -> Submitted,
@@ -207,6 +221,15 @@ methods! {
         GetDeviceHistory = "device_history" -> DeviceHistoryPage,
             "Tells the events that a device signed or that are about it, oldest first, page by page.",
             [NotFound StaleCursor];
+        GetGenesis = "chain_getGenesis" -> GenesisView,
+            "Tells the genesis, which the network is named by.",
+            [];
+        SubmitRequest = "gov_submitRequest" -> RequestView,
+            "Takes an invited party's request to join. Members decide; nothing is decided by that.",
+            [RuleViolation PoolFull];
+        ListRequests = "gov_listRequests" -> RequestsView,
+            "Tells the requests to join that were handed in at this node.",
+            [];
     }
     feeds {
         SubscribeBlocks = "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

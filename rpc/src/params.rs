@@ -10,6 +10,7 @@ use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use serde::{Deserialize, Serialize};
 
+use crate::join::JoinRequest;
 use crate::page::{Cursor, Order, PageLimit};
 use crate::views::DeviceState;
 use crate::views::text::{Base64, Text};
@@ -141,6 +142,17 @@ pub struct ListProposals {
     /// Entries at most.
     #[serde(default)]
     pub limit: PageLimit,
+}
+
+/// Of `gov_submitRequest`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// The invitation, as it was given to the party.
+    pub invite: String,
+    /// What the party asks for.
+    pub request: JoinRequest,
 }
 
 /// Of `proof_getSets`.

@@ -9,7 +9,7 @@ use core::fmt;
 
 use crate::block::Height;
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
-use crate::digest::NetworkId;
+use crate::digest::{Digest, NetworkId, encode_hex};
 use crate::event::{Subject, possession_message};
 use crate::genesis::Params;
 use crate::key::{PublicKey, Signature};
@@ -126,6 +126,31 @@ impl Change {
         }
     }
 
+    /// What people compare by voice before they approve: who holds the keys that the change gives a say to.
+    /// `None` where it gives none.
+    pub fn fingerprint(&self, network: NetworkId) -> Option<Fingerprint> {
+        let keys: Vec<&PublicKey> = match self {
+            Self::Admit { key, node, .. } => {
+                [key].into_iter().chain(node.iter().map(|node| &node.network_key)).collect()
+            }
+            Self::Key { key, .. } => [key].into(),
+            Self::Node { node, .. } => [&node.as_ref()?.network_key].into(),
+            Self::Validator { validator, .. } => {
+                let Validator { consensus_key, cosigner_key, network_key, .. } = &**validator;
+                [consensus_key, cosigner_key, network_key].into()
+            }
+            Self::Expel { .. } | Self::Retire { .. } | Self::Params(_) => return None,
+        };
+        let mut bytes = Vec::new();
+        let mut to = Writer::new(&mut bytes);
+        to.array(3).sure().u8(self.code()).sure();
+        to.str(self.party()?.as_str()).sure().array(keys.len() as u64).sure();
+        for key in keys {
+            to.bytes(key.as_bytes()).sure();
+        }
+        Some(Fingerprint::of(network, &bytes))
+    }
+
     const fn code(&self) -> u8 {
         match self {
             Self::Admit { .. } => 0,
@@ -149,6 +174,33 @@ impl Change {
             Self::Params(_) => "params",
             Self::Key { .. } => "key",
         }
+    }
+}
+
+/// Eighty bits that two people read to each other, in five groups.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fingerprint([u8; 10]);
+
+impl Fingerprint {
+    /// Of a text, on a network.
+    pub fn of(network: NetworkId, bytes: &[u8]) -> Self {
+        let digest = Digest::of(&[b"consign/fingerprint/v1\0", network.as_bytes(), bytes]).0;
+        Self(core::array::from_fn(|at| digest[at]))
+    }
+
+    /// Of a network and the member that speaks for it.
+    pub fn of_inviter(network: NetworkId, member: &PublicKey) -> Self {
+        Self::of(network, member.as_bytes())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, pair) in self.0.chunks(2).enumerate() {
+            let dash = if at == 0 { "" } else { "-" };
+            write!(f, "{dash}{}", encode_hex(pair))?;
+        }
+        Ok(())
     }
 }
 
@@ -206,14 +258,16 @@ impl Node {
     }
 }
 
-fn write_addresses(addresses: &[String], to: &mut Writer<'_>) {
+/// Writes addresses of a node.
+pub(crate) fn write_addresses(addresses: &[String], to: &mut Writer<'_>) {
     to.array(addresses.len() as u64).sure();
     for address in addresses {
         to.str(address).sure();
     }
 }
 
-fn read_addresses(from: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+/// Reads what [`write_addresses`] wrote.
+pub(crate) fn read_addresses(from: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
     from.list(ADDRESSES_MAX, |from| {
         let text = from.text()?;
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic());

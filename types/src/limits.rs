@@ -38,6 +38,9 @@ pub const ADDRESSES_MAX: usize = 4;
 /// Bytes of one address of a node.
 pub const ADDRESS_BYTES_MAX: usize = 128;
 
+/// Nodes that an invitation names.
+pub const INVITE_PEERS_MAX: usize = 8;
+
 /// Proposals that are open, or decided and not yet in force, at once; of them by one member.
 pub const MOTIONS_MAX: usize = 64;
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use consign_ledger::governance::approvals_needed;
-use consign_rpc::methods::GetMembers;
+use consign_rpc::join::Joining;
+use consign_rpc::methods::{GetMembers, ListRequests};
 use consign_rpc::views::MembersView;
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Params;
@@ -24,9 +25,9 @@ use crate::node::{Node, within};
 pub enum Proposed {
     /// A party becomes a member, and its node follows
     Admit {
-        /// What the party's `consign node init` wrote: join-request.json
-        #[arg(long, value_name = "FILE")]
-        request: PathBuf,
+        /// What it asks for
+        #[command(flatten)]
+        asked: Asked,
         /// Its devices act as an authority (customs, quality)
         #[arg(long)]
         authority: bool,
@@ -44,9 +45,9 @@ pub enum Proposed {
     },
     /// A member's node votes, or votes under other keys
     Validator {
-        /// What the party's `consign node init` wrote: join-request.json
-        #[arg(long, value_name = "FILE")]
-        request: PathBuf,
+        /// What it asks for
+        #[command(flatten)]
+        asked: Asked,
         /// The terms.
         #[command(flatten)]
         terms: Terms,
@@ -61,8 +62,29 @@ pub enum Proposed {
     },
     /// A member has a node that follows, or none
     Node(NodeArgs),
+    /// A member speaks under another key: the one before is lost, or in other hands
+    Key {
+        /// What it asks for
+        #[command(flatten)]
+        asked: Asked,
+        /// The terms.
+        #[command(flatten)]
+        terms: Terms,
+    },
     /// The parameters; what is not named goes back to its default
     Params(ParamsArgs),
+}
+
+/// What a party asks for: in a file, or handed in at the node that is asked.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Asked {
+    /// What the party's `consign node init` or `rekey` wrote: join-request.json, rekey-request.json
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// An invited party, whose request waits at the node (`consign gov requests`)
+    #[arg(long, value_name = "PARTY")]
+    invited: Option<PartyId>,
 }
 
 /// `consign gov propose node`.
@@ -101,16 +123,39 @@ pub struct ParamsArgs {
     terms: Terms,
 }
 
+impl Asked {
+    async fn read(self, global: &Global, node: &Node) -> Result<Joining, Failure> {
+        let party = match (self.request, self.invited) {
+            (Some(path), _) => return join::read(&path),
+            (None, Some(party)) => party,
+            (None, None) => {
+                return Err(Failure::usage("usage", "no request is named", "add --request"));
+            }
+        };
+        let requests =
+            within(global.patience(), node.call(ListRequests::default())).await?.requests;
+        let view = requests.into_iter().find(|view| view.party.0 == party).ok_or_else(|| {
+            let message = format!("no request of {party} waits at {}", node.url());
+            let help = "ask the node of whoever invited it, or name its file with --request";
+            Failure::new(Exit::Operational, "not_found", message, help)
+        })?;
+        // The node's word for a request is nothing: its keys speak for themselves.
+        view.request.check().map_err(|e| {
+            Failure::new(Exit::Refused, "bad_request", e, "ask the party for its join-request.json")
+        })
+    }
+}
+
 impl Proposed {
     /// The change that is meant, and the terms.
     pub async fn read(
         self,
-        _: &Global,
-        _: &Node,
+        global: &Global,
+        node: &Node,
         network: NetworkId,
     ) -> Result<(Change, Terms), Failure> {
-        let joining = |path: PathBuf| {
-            let joining = join::read(&path)?;
+        let joining = async |asked: Asked| {
+            let joining = asked.read(global, node).await?;
             if joining.network == network {
                 return Ok(joining);
             }
@@ -118,11 +163,12 @@ impl Proposed {
             Err(Failure::new(Exit::Refused, "foreign_network", message, "ask the right node"))
         };
         Ok(match self {
-            Self::Admit { request, authority, terms } => {
-                (joining(request)?.admission(authority), terms)
+            Self::Admit { asked, authority, terms } => {
+                (joining(asked).await?.admission(authority), terms)
             }
             Self::Expel { party, terms } => (Change::Expel { party }, terms),
-            Self::Validator { request, terms } => (joining(request)?.validator(), terms),
+            Self::Validator { asked, terms } => (joining(asked).await?.validator(), terms),
+            Self::Key { asked, terms } => (joining(asked).await?.key(), terms),
             Self::Retire { party, terms } => (Change::Retire { party }, terms),
             Self::Node(NodeArgs { party, network_key, addresses, terms }) => {
                 let node =
@@ -147,6 +193,8 @@ impl Proposed {
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     sentence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     members: Vec<String>,
     /// How many members must approve it now.
     needed: usize,
@@ -159,7 +207,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn of(change: &Change, now: &MembersView) -> Self {
+    fn of(change: &Change, network: NetworkId, now: &MembersView) -> Self {
         let mut members: Vec<String> = now.members.iter().map(|m| m.party.to_string()).collect();
         let needed = approvals_needed(members.len());
         let mut voting: Vec<_> = now
@@ -187,6 +235,7 @@ impl Plan {
         let count = validators.len();
         Self {
             sentence: change.to_string(),
+            fingerprint: change.fingerprint(network).map(|print| print.to_string()),
             members,
             needed,
             survives: count.saturating_sub(1) / 3,
@@ -213,8 +262,9 @@ impl Plan {
 
     /// For people.
     pub fn sentences(&self) -> Vec<String> {
-        vec![
-            format!("change      {}", self.sentence),
+        let mut lines = vec![format!("change      {}", self.sentence)];
+        lines.extend(self.fingerprint.iter().map(|print| format!("fingerprint {print}")));
+        lines.extend([
             format!("members     {} ({})", self.members.len(), self.members.join(", ")),
             format!(
                 "validators  n = {}, f = {}, quorum = {} ({})",
@@ -224,12 +274,18 @@ impl Plan {
                 self.validators.join(", ")
             ),
             format!("needed      {} members must approve", self.needed),
-        ]
+        ]);
+        lines
     }
 }
 
 /// What the network would be with `change`.
-pub async fn outlook(global: &Global, node: &Node, change: &Change) -> Result<Plan, Failure> {
+pub async fn outlook(
+    global: &Global,
+    node: &Node,
+    network: NetworkId,
+    change: &Change,
+) -> Result<Plan, Failure> {
     let now = within(global.patience(), node.call(GetMembers::default())).await?;
-    Ok(Plan::of(change, &now))
+    Ok(Plan::of(change, network, &now))
 }

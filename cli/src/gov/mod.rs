@@ -6,6 +6,7 @@ mod report;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use consign_rpc::methods::ListRequests;
 use consign_rpc::params::{GetDevice, GetProposal, ListProposals};
 use consign_rpc::views::ProposalView;
 use consign_types::block::Height;
@@ -22,7 +23,7 @@ use crate::instant;
 use crate::keys::{self, Purpose};
 use crate::node::{Node, within};
 use change::{Proposed, outlook};
-use report::{Listed, Planned, Shown};
+use report::{Listed, Planned, Requested, Shown};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -41,6 +42,8 @@ pub enum Command {
     Reject(BallotArgs),
     /// List proposals, newest first
     List,
+    /// List requests to join that invited parties handed in at the node
+    Requests,
     /// Show a proposal and its votes
     Show {
         /// Its number, or the event that made it
@@ -130,6 +133,11 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
             let node = Node::first(global).await?;
             console.result(&Listed { proposals: all(global, &node).await? })
         }
+        Command::Requests => {
+            let node = Node::first(global).await?;
+            let view = within(global.patience(), node.call(ListRequests::default())).await?;
+            console.result(&Requested(view))
+        }
         Command::Show { proposal } => {
             let node = Node::first(global).await?;
             console.result(&Shown(find(global, &node, proposal).await?))
@@ -142,7 +150,7 @@ async fn propose(console: &Console, global: &Global, proposed: Proposed) -> Resu
     let status = within(global.patience(), node.status()).await?;
     let network = status.network.0;
     let (change, terms) = proposed.read(global, &node, network).await?;
-    let plan = outlook(global, &node, &change).await?;
+    let plan = outlook(global, &node, network, &change).await?;
     let few = plan.need_words(terms.accept.as_deref())?;
     let motion = Motion { change, from: Height(terms.from_height), few };
     if terms.dry_run {

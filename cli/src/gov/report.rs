@@ -1,6 +1,6 @@
 //! Proposals in words.
 
-use consign_rpc::views::ProposalView;
+use consign_rpc::views::{ProposalView, RequestView, RequestsView};
 use serde::Serialize;
 
 use super::change::Plan;
@@ -44,6 +44,8 @@ impl Report for Shown {
             format!("event     {}", view.proposal_id),
             format!("change    {}", view.sentence),
         ];
+        // What to compare by voice before an approval.
+        lines.extend(view.fingerprint.iter().map(|print| format!("keys      fingerprint {print}")));
         if view.from > 0 {
             lines.push(format!("from      height {}, or the one after the decision", view.from));
         }
@@ -65,6 +67,30 @@ fn stage(view: &ProposalView) -> String {
         ("in-force", Some(height)) => format!("in force from height {height} on"),
         ("void", _) => "void: when its height came it was not possible any more".to_owned(),
         (stage, _) => stage.to_owned(),
+    }
+}
+
+/// Requests to join.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Requested(pub RequestsView);
+
+impl Report for Requested {
+    fn text(&self) -> String {
+        if self.0.requests.is_empty() {
+            return "nobody asks to join at this node".to_owned();
+        }
+        let line = |view: &RequestView| {
+            format!(
+                "{:<12} invited by {}; fingerprint {}, as a validator {}; came {}",
+                view.party.to_string(),
+                view.invited_by,
+                view.fingerprint,
+                view.validator_fingerprint,
+                view.received.rfc3339
+            )
+        };
+        self.0.requests.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::console::Report;
 use crate::failure::{Exit, Failure};
+use crate::join::Listen;
 use crate::keys::{self, Purpose};
 
 /// First ports of the nodes; each party takes the next one.
@@ -282,11 +283,18 @@ pub struct Peer {
 }
 
 /// The configuration of a node that joins: the ledger says whose it is, and who else is there.
-pub(crate) fn joining_config(party: &PartyId, rpc: &str, p2p: &str, peers: &[Peer]) -> String {
+pub(crate) fn joining_config(
+    network: NetworkId,
+    party: &PartyId,
+    listen: &Listen,
+    peers: &[Peer],
+) -> String {
+    let Listen { rpc, p2p, .. } = listen;
     let mut text = format!(
         "# The node of {party}. Paths are relative to this file; `consignd config check` reads it as\n\
          # the start does.\n\n\
          [network]\ngenesis = \"genesis.cbor\"\n\
+         # The name of the network; another genesis is refused.\nid = \"{network}\"\n\
          \n[node]\nparty = \"{party}\"\ndata_dir = \"data\"\nkeys_dir = \"keys\"\n\
          # Not of the genesis: the ledger says who it is.\nafter_genesis = true\n\
          \n[rpc]\nlisten = \"{rpc}\"\n\n[p2p]\nlisten = [\"{p2p}\"]\n"

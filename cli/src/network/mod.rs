@@ -17,15 +17,19 @@ pub use init::{Layout, Peer, Ports, Spec, init};
 pub(crate) use init::{joining_config, mark_new_key, refuse_unless_empty, write_file};
 pub use inspect::read_genesis;
 
+use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::instant;
+use crate::join::{InviteArgs, invite};
 
 /// `consign network`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a network: a genesis, a trust file and one directory for each party, with fresh keys
     Init(InitArgs),
+    /// Make a string with which a party asks to join, once
+    Invite(Box<InviteArgs>),
     /// Show what a genesis file says
     Inspect {
         /// The genesis file
@@ -66,7 +70,7 @@ pub struct InitArgs {
 ///
 /// # Errors
 /// When the network cannot be made or read.
-pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
+pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(args) => {
             let ports = Ports { rpc: args.base_port, p2p: args.p2p_base_port };
@@ -80,6 +84,7 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
             };
             console.result(&init(&args.out, &spec)?)
         }
+        Command::Invite(args) => invite(console, global, *args).await,
         Command::Inspect { file } => console.result(&inspect::inspect(&file)?),
     }
 }

@@ -1,21 +1,26 @@
 //! Who is in the network, what members decide, and how one validator set led to the next.
 
+use std::sync::PoisonError;
+
 use consign_ledger::entry::{EntryKey, MemberState, StateView as _};
 use consign_ledger::governance::{Governance, Proposal, Stage, approvals_needed};
 use consign_ledger::passport::SetLink;
 use consign_ledger::signer::SignerState;
-use consign_rpc::errors::RpcError;
+use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, PageLimit};
 use consign_rpc::views::{
-    Base64, MemberView, MembersView, NodeView, ProposalView, ProposalsPage, SetsView, ValidatorView,
+    Base64, MemberView, MembersView, NodeView, ProposalView, ProposalsPage, RequestView,
+    RequestsView, SetsView, ValidatorView,
 };
 use consign_types::block::Height;
 use consign_types::codec::Canonical;
 use consign_types::digest::EventId;
-use consign_types::governance::Motion;
+use consign_types::governance::{Change, Motion};
 use consign_types::party::{PartyId, SignerId};
 
 use super::Serving;
+use crate::join::{self, Kept, Refused};
 use crate::state::Committed;
 use crate::store::{Fault, SetInForce};
 
@@ -101,6 +106,7 @@ impl Serving {
             by: proposal.by.clone().into(),
             change: change.as_str().to_owned(),
             sentence: change.to_string(),
+            fingerprint: change.fingerprint(committed.genesis().network()).map(|f| f.to_string()),
             party: change.party().cloned().map(Into::into),
             from: from.0,
             until: proposal.until.into(),
@@ -141,6 +147,44 @@ impl Serving {
         let next = start - data.len() as u64;
         let next_cursor = (next > 0).then(|| Cursor::at(FEED, next));
         Ok(ProposalsPage { has_next_page: next_cursor.is_some(), data, next_cursor })
+    }
+
+    /// Takes a request to join.
+    pub(super) fn take_request(
+        &self,
+        invite: &str,
+        request: JoinRequest,
+    ) -> Result<RequestView, RpcError> {
+        let _alone = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = join::take(&self.parts.committed, invite, request).map_err(|refused| {
+            let error = RpcError::rule(refused.code(), &refused, false);
+            match refused {
+                Refused::Full => RpcError { kind: ErrorKind::PoolFull, retryable: true, ..error },
+                _ => error,
+            }
+        })?;
+        Ok(self.request_view(kept))
+    }
+
+    /// The requests to join that wait here.
+    pub(super) fn requests_view(&self) -> RequestsView {
+        let waiting = join::waiting(&self.parts.committed).into_iter();
+        RequestsView { requests: waiting.map(|kept| self.request_view(kept)).collect() }
+    }
+
+    fn request_view(&self, kept: Kept) -> RequestView {
+        let network = self.parts.committed.genesis().network();
+        let fingerprint = |change: &Change| {
+            change.fingerprint(network).map(|print| print.to_string()).unwrap_or_default()
+        };
+        RequestView {
+            party: kept.joining.party.clone().into(),
+            invited_by: kept.invited_by.into(),
+            fingerprint: fingerprint(&kept.joining.admission(false)),
+            validator_fingerprint: fingerprint(&kept.joining.validator()),
+            received: kept.received.into(),
+            request: kept.request,
+        }
     }
 
     /// The certified changes of the validator set after the height `since`.

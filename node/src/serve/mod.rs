@@ -20,18 +20,20 @@ use consign_consensus::{Signing, Status as EngineStatus};
 use consign_ledger::errors::Rejection;
 use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
-    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
+    Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
     DeviceState, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
-    Finality, HistoryPage, InclusionView, MembersView, PassportView, PeerView, PoolView,
-    ProposalView, ProposalsPage, ReceiptView, SetsView, StatusView, Submitted, SyncView, Text,
-    UnitView, ValidatorsView,
+    Finality, GenesisView, HistoryPage, InclusionView, MembersView, PassportView, PeerView,
+    PoolView, ProposalView, ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView,
+    StatusView, Submitted, SyncView, Text, UnitView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
@@ -58,6 +60,8 @@ pub struct Serving {
     party: PartyId,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
+    /// Held while a request to join is taken: an invitation is good once.
+    joining: Arc<Mutex<()>>,
 }
 
 impl Serving {
@@ -69,6 +73,7 @@ impl Serving {
             party: config.party.clone(),
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
+            joining: Arc::default(),
         }
     }
 
@@ -488,6 +493,23 @@ impl Backend for Serving {
 
     async fn sets(&self, since: Height) -> Result<SetsView, RpcError> {
         self.blocking(move |own| own.sets_view(since)).await
+    }
+
+    async fn genesis(&self) -> Result<GenesisView, RpcError> {
+        let genesis = self.parts.committed.genesis();
+        Ok(GenesisView { network: genesis.network().into(), genesis: Base64(genesis.to_bytes()) })
+    }
+
+    async fn submit_request(
+        &self,
+        invite: String,
+        request: JoinRequest,
+    ) -> Result<RequestView, RpcError> {
+        self.blocking(move |own| own.take_request(&invite, request)).await
+    }
+
+    async fn requests(&self) -> Result<RequestsView, RpcError> {
+        self.blocking(|own| Ok(own.requests_view())).await
     }
 
     fn subscribe(

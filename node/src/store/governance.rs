@@ -4,7 +4,7 @@ use consign_types::block::{Height, TreeSize};
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
 use consign_types::validator::ValidatorSet;
-use rocksdb::{Direction, IteratorMode};
+use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use super::{BlockBatch, Fault, Store, cf};
 
@@ -12,6 +12,15 @@ use super::{BlockBatch, Fault, Store, cf};
 const SET: u8 = b's';
 /// Number -> the event that made the proposal.
 const PROPOSAL: u8 = b'p';
+
+/// Name of an invitation -> when its request came, and the request. Of this node alone.
+const REQUEST: u8 = b'r';
+
+/// Requests to join that are kept at once.
+pub const REQUESTS_MAX: usize = 64;
+
+/// Name of the invitation, and the bytes of the request.
+pub type StoredRequest = (Vec<u8>, Vec<u8>);
 
 /// A validator set, and the blocks that it decides.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +76,37 @@ impl Store {
         let id = self.get(cf::GOVERNANCE, &numbered(PROPOSAL, u64::from(number)))?;
         let wrong = || self.damaged("proposal", "an id has the wrong length");
         id.map(|id| Digest::from_slice(&id).map(EventId).ok_or_else(wrong)).transpose()
+    }
+
+    /// The requests to join that are kept: names of their invitations, and the bytes.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn requests(&self) -> Result<Vec<StoredRequest>, Fault> {
+        let mode = IteratorMode::From(&[REQUEST], Direction::Forward);
+        let rows = self.db.iterator_cf(self.family(cf::GOVERNANCE), mode);
+        let mut requests = Vec::new();
+        for row in rows {
+            let (key, value) = row.map_err(|source| self.failed("read", source))?;
+            match key.split_first() {
+                Some((&REQUEST, name)) => requests.push((name.to_vec(), value.to_vec())),
+                _ => break,
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Keeps a request in the place of those named in `gone`; on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_request(&self, name: &[u8], request: &[u8], gone: &[Vec<u8>]) -> Result<(), Fault> {
+        let (family, mut batch) = (self.family(cf::GOVERNANCE), WriteBatch::default());
+        for name in gone {
+            batch.delete_cf(family, [&[REQUEST], &name[..]].concat());
+        }
+        batch.put_cf(family, [&[REQUEST], name].concat(), request);
+        self.write_synced(batch)
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Mutex;
 
 pub use batch::{BlockBatch, decode_body};
 pub use evidence::{By, Keeping};
-pub use governance::SetInForce;
+pub use governance::{REQUESTS_MAX, SetInForce};
 pub use history::InHistory;
 pub use read::MapReader;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};

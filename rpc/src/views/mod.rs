@@ -27,7 +27,7 @@ pub use event::{
     Update,
 };
 pub use evidence::{AccusedView, EvidencePage, EvidenceView, ReportedView};
-pub use govern::{ProposalView, ProposalsPage, SetsView};
+pub use govern::{GenesisView, ProposalView, ProposalsPage, RequestView, RequestsView, SetsView};
 pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, ReceiptView};
 pub use text::{Base64, Moment, Text};
 pub use unit::{

@@ -47,6 +47,9 @@ fn parameters() -> BTreeMap<&'static str, Value> {
         ("chain_getBlock", json!({ "height": 3 })),
         ("chain_getBlocks", json!({ "cursor": "start", "limit": 2, "order": "desc" })),
         ("chain_getMembers", json!({})),
+        ("chain_getGenesis", json!({})),
+        ("gov_submitRequest", json!({ "invite": "handler", "request": samples::join_request() })),
+        ("gov_listRequests", json!({})),
         ("chain_subscribeBlocks", json!({ "fromCursor": "start" })),
         (
             "custody_subscribeEvents",

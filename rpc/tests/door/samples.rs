@@ -1,12 +1,13 @@
 //! One value of every view.
 
+use consign_rpc::join::{JoinRequest, ShownKey};
 use consign_rpc::views::{
     AccusedView, Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView,
     ConsistencyView, ContainView, CountersView, CustodyView, DeviceStatus, DeviceView, EventStatus,
-    EventView, EvidenceView, Finality, InclusionView, JourneyView, MemberView, MembersView,
-    NodeView, OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView, PoolView,
-    ProposalView, ReceiptView, ReportedView, SealView, StatusView, SyncView, Text, UnitView,
-    ValidatorView, ValidatorsView,
+    EventView, EvidenceView, Finality, GenesisView, InclusionView, JourneyView, MemberView,
+    MembersView, NodeView, OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView,
+    PoolView, ProposalView, ReceiptView, ReportedView, RequestView, SealView, StatusView, SyncView,
+    Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -144,6 +145,7 @@ pub fn proposal() -> ProposalView {
         by: name("handler"),
         change: "retire".to_owned(),
         sentence: "customs votes no more".to_owned(),
+        fingerprint: None,
         party: Some(name("customs")),
         from: 0,
         until: Millis(1_700_000_000_000).into(),
@@ -152,6 +154,36 @@ pub fn proposal() -> ProposalView {
         needed: 3,
         stage: "in-force".to_owned(),
         height: Some(7),
+    }
+}
+
+pub fn genesis() -> GenesisView {
+    GenesisView { network: Text(NetworkId(Digest([3; 32]))), genesis: Base64(vec![1, 2, 3]) }
+}
+
+pub fn join_request() -> JoinRequest {
+    let shown = || ShownKey { key: "aa".to_owned(), possession: "bb".to_owned() };
+    JoinRequest {
+        format: "consign-join-v1".to_owned(),
+        network: "cc".to_owned(),
+        party: "port".to_owned(),
+        member_key: shown(),
+        consensus_key: shown(),
+        cosigner_key: shown(),
+        network_key: shown(),
+        log_key: "dd".to_owned(),
+        addresses: vec!["/ip4/192.0.2.5/tcp/9201".to_owned()],
+    }
+}
+
+pub fn request() -> RequestView {
+    RequestView {
+        party: name("port"),
+        invited_by: name("handler"),
+        fingerprint: "0001-0203-0405-0607-0809".to_owned(),
+        validator_fingerprint: "0a0b-0c0d-0e0f-1011-1213".to_owned(),
+        received: TIME.into(),
+        request: join_request(),
     }
 }
 

@@ -8,9 +8,11 @@ use consign_cli::devnet::process;
 use consign_cli::join::{self, Listen};
 use consign_cli::keys::Purpose;
 use consign_cli::network::Peer;
+use consign_rpc::page::PageLimit;
+use consign_rpc::params::GetDeviceHistory;
 use consign_types::digest::EventId;
 use consign_types::event::SignedEvent;
-use consign_types::party::PartyId;
+use consign_types::party::{PartyId, SignerId};
 
 use super::Drill;
 use super::command::{Ran, consign};
@@ -35,16 +37,44 @@ impl Drill {
         });
         let peers: Vec<Peer> = peers.collect();
         let request = join::init(&home, self.devnet.genesis(), party, &listen, &peers);
-        let request = request.expect("a new node");
+        self.adopt(party, &format!("http://{}", listen.rpc));
+        request.expect("a new node")
+    }
+
+    /// Starts the node that somebody made in the directory of `party`, and takes it into the drill.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn adopt(&mut self, party: &PartyId, url: &str) {
+        let home = self.devnet.layout().party(party);
         self.joined.push(NodeHome {
-            url: format!("http://{}", listen.rpc),
+            url: url.to_owned(),
             config: home.join("consignd.toml"),
             log: home.join("consignd.log"),
             pid: home.join("consignd.pid"),
             party: party.clone(),
         });
         process::start(&self.consignd, self.home(party)).expect("it starts");
-        request
+    }
+
+    /// The port at which the first party's node meets others; those of the next ones follow.
+    pub const fn p2p_port(&self) -> u16 {
+        self.ports.p2p
+    }
+
+    /// Takes what these members signed by hand for what this drill brought.
+    ///
+    /// # Panics
+    /// When a node does not answer.
+    pub async fn note_members(&mut self, parties: &[PartyId]) {
+        let client = self.client(&self.parties()[0]);
+        for party in parties {
+            let device_id = SignerId::member(party.clone()).into();
+            let call = GetDeviceHistory { device_id, cursor: None, limit: PageLimit::default() };
+            for view in client.call(&call).await.expect("a history").data {
+                self.note_proven(&SignedEvent::decode(&view.envelope.0).expect("an event"));
+            }
+        }
     }
 
     /// Runs `consign gov ARGUMENTS` as the member `by`, asking its own node, and notes the event.
@@ -116,7 +146,10 @@ fn text(path: &Path) -> &str {
 }
 
 /// Ports that nobody listens on, outside of what the system gives to whoever connects.
-fn two_ports() -> [u16; 2] {
+///
+/// # Panics
+/// When all are taken.
+pub fn two_ports() -> [u16; 2] {
     let free = |from: u16| {
         let mut ports = from..from + 2_000;
         ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")

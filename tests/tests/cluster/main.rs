@@ -12,6 +12,7 @@ mod council;
 mod device;
 mod evidence;
 mod idle;
+mod membership;
 mod newcomer;
 mod passport;
 mod quarrel;

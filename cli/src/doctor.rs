@@ -6,15 +6,17 @@ use crate::args::Global;
 use crate::config::{Named, ask};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::join::{InitArgs, RekeyArgs, enter, rekey};
+use crate::join::{AdoptArgs, InitArgs, RekeyArgs, adopt, enter, rekey};
 
 /// `consign node`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look whether this machine can run this node: clock, disk, ports, peers, versions, keys
     Doctor(DoctorArgs),
-    /// Make a node for a party that was invited, and ask to join
+    /// Make a node for a party that was invited, and ask to join; or for a network that is to be founded
     Init(Box<InitArgs>),
+    /// Take the genesis of a new network home
+    Adopt(AdoptArgs),
     /// Make other keys for a node, and the request to vote under them
     Rekey(RekeyArgs),
 }
@@ -38,6 +40,7 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
     match command {
         Command::Doctor(args) => doctor(global, &args),
         Command::Init(args) => enter(console, global, *args).await,
+        Command::Adopt(args) => adopt(console, &args),
         Command::Rekey(args) => rekey(console, &args),
     }
 }

@@ -5,6 +5,7 @@
 
 use consign_types::digest::NetworkId;
 use consign_types::event::{Subject, possession_message};
+use consign_types::genesis::Member;
 use consign_types::governance::{Change, Node};
 use consign_types::key::{PublicKey, SecretKey, Signature};
 use consign_types::limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
@@ -156,6 +157,16 @@ impl Joining {
             possession: Box::new(self.possession),
             addresses: self.addresses.clone(),
         }
+    }
+
+    /// The party as a genesis lists it.
+    pub fn member(&self, authority: bool) -> Member {
+        Member { party: self.party.clone(), key: self.member_key.0, authority }
+    }
+
+    /// Its node as a genesis lists it.
+    pub fn seat(&self) -> Validator {
+        self.validator.clone()
     }
 
     /// The member speaks under another key.

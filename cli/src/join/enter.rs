@@ -9,8 +9,10 @@ use consign_types::codec::Canonical as _;
 use consign_types::genesis::Genesis;
 use consign_types::governance::Fingerprint;
 use consign_types::invite::{Invite, Offered};
+use consign_types::party::PartyId;
 use serde::Serialize;
 
+use super::found::init_founder;
 use super::{Listen, init, read};
 use crate::args::Global;
 use crate::console::{Console, Report};
@@ -23,8 +25,14 @@ use crate::node::{Node, within};
 #[derive(Args, Debug)]
 pub struct InitArgs {
     /// The string that a member made with `consign network invite`
-    #[arg(long, value_name = "STRING")]
-    join: Invite,
+    #[arg(long, value_name = "STRING", required_unless_present = "found")]
+    join: Option<Invite>,
+    /// For a network that is not there yet: `consign network found` makes it of the parties' requests
+    #[arg(long, conflicts_with = "join", requires = "party")]
+    found: bool,
+    /// Who you are, with --found; an invitation says it otherwise
+    #[arg(long, value_name = "PARTY", conflicts_with = "join")]
+    party: Option<PartyId>,
     /// Directory to make: keys, configuration, data; must be empty or absent
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -79,7 +87,15 @@ impl Report for Entered {
 /// # Errors
 /// When the invitation does not hold, a file cannot be written, or the request is not taken.
 pub async fn enter(console: &Console, global: &Global, args: InitArgs) -> Result<(), Failure> {
-    let Offered { network, party, by, url, until, peers, .. } = args.join.offered.clone();
+    let listen = Listen { rpc: args.rpc, p2p: args.p2p, announce: args.announce };
+    let invite = match (args.join, args.party) {
+        (Some(invite), _) => invite,
+        (None, Some(party)) => return init_founder(console, &args.out, &party, &listen),
+        (None, None) => {
+            return Err(Failure::usage("usage", "no invitation is given", "add --join"));
+        }
+    };
+    let Offered { network, party, by, url, until, peers, .. } = invite.offered.clone();
     if until < instant::now() {
         let message = format!("the invitation ended at {until}");
         return Err(Failure::new(Exit::Refused, "invite_expired", message, "ask for another"));
@@ -94,14 +110,13 @@ pub async fn enter(console: &Console, global: &Global, args: InitArgs) -> Result
     })?;
     let members = within(global.patience(), node.call(GetMembers::default())).await?.members;
     let inviter = members.iter().find(|member| member.party.0 == by);
-    let inviter = inviter.filter(|inviter| args.join.is_by(&inviter.key.0)).ok_or_else(|| {
+    let inviter = inviter.filter(|inviter| invite.is_by(&inviter.key.0)).ok_or_else(|| {
         let message = format!("the invitation is not signed by {by}, or {by} is no member");
         Failure::new(Exit::Refused, "bad_invite", message, "ask for another")
     })?;
     let inviter_fingerprint = Fingerprint::of_inviter(network, &inviter.key.0).to_string();
     let peers: Vec<Peer> =
         peers.into_iter().map(|(party, addresses)| Peer { party, addresses }).collect();
-    let listen = Listen { rpc: args.rpc, p2p: args.p2p, announce: args.announce };
     let path = init(&args.out, &genesis, &party, &listen, &peers)?;
     let joining = read(&path)?;
     let print = |change: &consign_types::governance::Change| {
@@ -120,7 +135,7 @@ pub async fn enter(console: &Console, global: &Global, args: InitArgs) -> Result
     let text = std::fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
     let request = consign_rpc::join::JoinRequest::parse(&text)
         .map_err(|e| Failure::operational("request", e, "report this as a defect"))?;
-    let submit = SubmitRequest { invite: args.join.to_string(), request };
+    let submit = SubmitRequest { invite: invite.to_string(), request };
     if let Err(failure) = within(global.patience(), node.call(submit)).await {
         console.note(format!(
             "the node is made, and its request was not taken: give {} to a member in another way",

@@ -3,6 +3,7 @@
 //! The request is public ([`consign_rpc::join`]). What speaks for the party stays in its directory.
 
 mod enter;
+mod found;
 mod invite;
 mod rekey;
 
@@ -11,10 +12,12 @@ use std::path::{Path, PathBuf};
 
 use consign_rpc::join::{FORMAT, JoinRequest, Joining, ShownKey};
 use consign_types::codec::Canonical as _;
+use consign_types::digest::NetworkId;
 use consign_types::genesis::Genesis;
 use consign_types::party::PartyId;
 
 pub use enter::{InitArgs, enter};
+pub use found::{AdoptArgs, FoundArgs, adopt, found};
 pub use invite::{InviteArgs, invite};
 pub use rekey::{RekeyArgs, rekey};
 
@@ -51,6 +54,22 @@ pub fn init(
     listen: &Listen,
     peers: &[Peer],
 ) -> Result<PathBuf, Failure> {
+    let request = prepare(out, genesis.network(), party, listen)?;
+    network::write_file(&out.join("genesis.cbor"), &genesis.to_bytes())?;
+    let config = network::joining_config(genesis.network(), party, listen, peers);
+    network::write_file(&out.join("consignd.toml"), config.as_bytes())?;
+    let path = out.join("join-request.json");
+    network::write_file(&path, request.to_text().as_bytes())?;
+    Ok(path)
+}
+
+/// A directory with fresh keys, and what their party asks for.
+fn prepare(
+    out: &Path,
+    network: NetworkId,
+    party: &PartyId,
+    listen: &Listen,
+) -> Result<JoinRequest, Failure> {
     network::refuse_unless_empty(out)?;
     keys::private_dir(out)?;
     let dir = out.join("keys");
@@ -61,13 +80,7 @@ pub fn init(
     }
     let own = std::slice::from_ref(&listen.p2p);
     let announced = if listen.announce.is_empty() { own } else { &listen.announce };
-    let request = request_of(&dir, genesis, party, announced)?;
-    network::write_file(&out.join("genesis.cbor"), &genesis.to_bytes())?;
-    let config = network::joining_config(genesis.network(), party, listen, peers);
-    network::write_file(&out.join("consignd.toml"), config.as_bytes())?;
-    let path = out.join("join-request.json");
-    network::write_file(&path, request.to_text().as_bytes())?;
-    Ok(path)
+    request_of(&dir, network, party, announced)
 }
 
 fn key_file(dir: &Path, purpose: Purpose) -> PathBuf {
@@ -77,11 +90,10 @@ fn key_file(dir: &Path, purpose: Purpose) -> PathBuf {
 /// What a party with the keys in `dir` asks for.
 fn request_of(
     dir: &Path,
-    genesis: &Genesis,
+    network: NetworkId,
     party: &PartyId,
     addresses: &[String],
 ) -> Result<JoinRequest, Failure> {
-    let network = genesis.network();
     let shown = |purpose| {
         let secret = keys::read(&key_file(dir, purpose), purpose)?;
         Ok::<_, Failure>(ShownKey::of(network, party, &secret))

@@ -142,7 +142,7 @@ fn make(
             copy_key(&key_file(&present, purpose), &key_file(&next, purpose))?;
         }
     }
-    let request = request_of(&next, &genesis, party, announce)?;
+    let request = request_of(&next, genesis.network(), party, announce)?;
     let path = home.join("rekey-request.json");
     network::write_file(&path, request.to_text().as_bytes())?;
     let joining = super::read(&path)?;

@@ -9,7 +9,7 @@ use consign_cli::join::{self, Listen};
 use consign_cli::keys::Purpose;
 use consign_cli::network::Peer;
 use consign_rpc::page::PageLimit;
-use consign_rpc::params::GetDeviceHistory;
+use consign_rpc::params::{GetDeviceHistory, GetProposal};
 use consign_types::digest::EventId;
 use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
@@ -126,6 +126,11 @@ impl Drill {
         let mut others = others.iter();
         while field(&said, "stage").starts_with("open") {
             let by = others.next().unwrap_or_else(|| panic!("not decided: {said}"));
+            // Another member's node may be a block behind the one that proved it.
+            let client = self.client(by);
+            let call = GetProposal { proposal_id: id.parse().expect("an event id") };
+            let known = || async { client.call(&call).await.is_ok() };
+            self.until("the proposal is known", known).await;
             said = self.gov(by, &["approve", &id]).await;
         }
         said

@@ -333,7 +333,10 @@ fn consignd() -> PathBuf {
 }
 
 /// A program beside the test: `target/release/deps/<test>` and `target/release/<name>`.
-fn built(name: &str) -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+pub fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test");
     let beside = own.parent().and_then(|deps| deps.parent()).expect("a target directory");
     let program = beside.join(name);

@@ -2,13 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
+use consign_cli::keys::{self, Purpose};
+use consign_ledger::evidence::{Believed, Evidence, double_vote};
 use consign_rpc::methods::GetMembers;
-use consign_rpc::views::StatusView;
+use consign_rpc::params::{GetEvidence, SubmitEvidence};
+use consign_rpc::views::{Base64, StatusView};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::consign;
 use consign_tests::drill::council::field;
+use consign_types::block::Height;
+use consign_types::certificate::{Round, Statement};
+use consign_types::codec::Canonical as _;
+use consign_types::digest::{BlockId, Digest};
+use consign_types::double_vote::DoubleVote;
 use consign_types::event::{Action, Kind};
 use consign_types::party::PartyId;
+use consign_types::trust::Trust;
+use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")
@@ -54,6 +64,7 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     let begun = status(&drill, &founders[0]).await.height;
 
     let mut members = founders.clone();
+    let mut twice = None;
     for name in ["port", "rail", "storage"] {
         let party: PartyId = name.parse().expect("a name");
         let request = drill.join(&party);
@@ -69,6 +80,9 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         drill.load(&founders, 50).await;
         let votes = || async { status(&drill, &party).await.validators.voting };
         drill.until(&format!("{party} votes"), votes).await;
+        if twice.is_none() {
+            twice = Some(votes_twice(&drill, &party).await);
+        }
     }
     assert_eq!(validators(&drill, &founders[2]).await.len(), 7);
 
@@ -99,6 +113,14 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         "{refused:?}"
     );
 
+    // What a validator did is judged by the set of its height, long after it left.
+    let client = drill.client(&founders[1]);
+    let evidence = Base64(twice.expect("evidence").to_bytes());
+    let kept = client.call(&SubmitEvidence { evidence }).await.expect("it is kept");
+    assert_eq!(kept.accused.iter().map(|a| a.who.as_str()).collect::<Vec<_>>(), ["port"]);
+    let all = client.call(&GetEvidence::default()).await.expect("a page").data;
+    assert_eq!(all, [kept]);
+
     // Nobody of the network speaks to a party that was expelled.
     let gone: PartyId = members.pop().expect("a member");
     drill.decide(&members, &["expel", gone.as_str()]).await;
@@ -120,6 +142,37 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
     }
     drill.finish().await;
+}
+
+/// Evidence that the node of `party`, which votes now, prevoted for a block and for none.
+async fn votes_twice(drill: &Drill, party: &PartyId) -> Evidence {
+    let view = drill.client(party).call(&GetMembers::default()).await.expect("members");
+    let mut entries: Vec<_> = view
+        .members
+        .iter()
+        .filter_map(|member| Some((member.validator.as_ref()?, member.party.0.clone())))
+        .collect();
+    entries.sort_by_key(|(validator, _)| validator.index);
+    let at = entries.iter().position(|(_, known)| known == party).expect("it votes");
+    let entries = entries.into_iter().map(|(validator, party)| Validator {
+        party,
+        consensus_key: validator.consensus_key.0,
+        cosigner_key: validator.cosigner_key.0,
+        network_key: validator.network_key.0,
+    });
+    let validators = ValidatorSet::new(entries.collect()).expect("a set");
+    let genesis = drill.devnet().genesis();
+    let key = drill.devnet().layout().key(party, Purpose::Consensus);
+    let secret = keys::read(&key, Purpose::Consensus).expect("its key");
+    let (height, round) = (Height(view.height + 1), Round(0));
+    let [one, other] = [Some(BlockId(Digest([7; 32]))), None].map(|block| {
+        let statement = Statement::Prevote(block);
+        (statement, secret.sign(&genesis.domain().sign_bytes(height, round, &statement)))
+    });
+    let index = ValidatorIndex(u16::try_from(at).expect("few"));
+    let votes = DoubleVote::new((height, round), (index, secret.public()), one, other);
+    let trust = Trust { validators, ..Trust::of_genesis(genesis, Vec::new()) };
+    double_vote(Believed::from(&trust), &[], votes).expect("evidence")
 }
 
 async fn passport(drill: &Drill, party: &PartyId, unit: &str, file: PathBuf) -> PathBuf {

@@ -11,6 +11,7 @@ mod bad_input;
 mod council;
 mod device;
 mod evidence;
+mod founding;
 mod idle;
 mod membership;
 mod newcomer;

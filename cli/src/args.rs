@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, device, devnet, doctor, event, evidence, keys, network, passport, proof, replay,
-    token, unit, verify, witness,
+    audit, config, device, devnet, doctor, event, evidence, gov, keys, network, passport, proof,
+    replay, token, unit, verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -166,6 +166,9 @@ pub enum Command {
     /// Hand in, report, list and fetch evidence of misbehaviour
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Propose, decide and list changes of the network
+    #[command(subcommand)]
+    Gov(gov::Command),
     /// Make, enrol, list, rotate, revoke and watch devices
     #[command(subcommand)]
     Device(Box<device::Command>),

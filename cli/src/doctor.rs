@@ -4,13 +4,21 @@ use clap::{Args, Subcommand};
 
 use crate::args::Global;
 use crate::config::{Named, ask};
+use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::join::{AdoptArgs, InitArgs, RekeyArgs, adopt, enter, rekey};
 
 /// `consign node`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look whether this machine can run this node: clock, disk, ports, peers, versions, keys
     Doctor(DoctorArgs),
+    /// Make a node for a party that was invited, and ask to join; or for a network that is to be founded
+    Init(Box<InitArgs>),
+    /// Take the genesis of a new network home
+    Adopt(AdoptArgs),
+    /// Make other keys for a node, and the request to vote under them
+    Rekey(RekeyArgs),
 }
 
 /// `consign node doctor`.
@@ -28,8 +36,17 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 /// When `consignd` cannot be run, or something fails.
-pub fn run(global: &Global, command: &Command) -> Result<(), Failure> {
-    let Command::Doctor(DoctorArgs { named, fsyncs }) = command;
+pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Doctor(args) => doctor(global, &args),
+        Command::Init(args) => enter(console, global, *args).await,
+        Command::Adopt(args) => adopt(console, &args),
+        Command::Rekey(args) => rekey(console, &args),
+    }
+}
+
+fn doctor(global: &Global, args: &DoctorArgs) -> Result<(), Failure> {
+    let DoctorArgs { named, fsyncs } = args;
     let mut words = vec!["doctor".to_owned(), "--fsyncs".to_owned(), fsyncs.to_string()];
     words.extend(global.nodes.iter().flat_map(|url| ["--peer-rpc".to_owned(), url.clone()]));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -17,8 +17,10 @@ pub mod doctor;
 pub mod event;
 pub mod evidence;
 pub mod failure;
+pub mod gov;
 pub mod health;
 pub mod instant;
+pub mod join;
 pub mod keys;
 pub mod network;
 pub mod node;
@@ -53,7 +55,7 @@ pub fn run() -> ExitCode {
 fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Devnet(command) => wait_for(devnet::run(console, command)),
-        Command::Network(command) => network::run(console, command),
+        Command::Network(command) => wait_for(network::run(console, global, command)),
         Command::Key(command) => keys::run(console, command),
         Command::Event(command) => wait_for(event::run(console, global, command)),
         Command::Unit(command) => wait_for(unit::run(console, global, command)),
@@ -66,8 +68,9 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Config(command) => config::run(global, &command),
         Command::Witness(command) => wait_for(witness::run(console, global, command)),
         Command::Evidence(command) => wait_for(evidence::run(console, global, command)),
+        Command::Gov(command) => wait_for(gov::run(console, global, command)),
         Command::Device(command) => wait_for(device::run(console, global, *command)),
-        Command::Node(command) => doctor::run(global, &command),
+        Command::Node(command) => wait_for(doctor::run(console, global, command)),
         Command::Token(command) => token::run(console, command),
         Command::Health => wait_for(health::run(console, global)),
         Command::Completions { shell } => {

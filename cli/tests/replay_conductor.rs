@@ -18,14 +18,16 @@ use consign_cli::replay::sign::sign;
 use consign_cli::replay::synthetic;
 use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
 use consign_rpc::server::{ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
-    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView, Update,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
+    HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, UnitView, Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::cose_receipt::Algorithm;
@@ -316,6 +318,24 @@ impl Backend for Door {
         _: PageLimit,
         _: Order,
     ) -> Result<BlocksPage, RpcError> {
+        Err(absent())
+    }
+    async fn proposal(&self, _: EventId) -> Result<ProposalView, RpcError> {
+        Err(absent())
+    }
+    async fn proposals(&self, _: Option<Cursor>, _: PageLimit) -> Result<ProposalsPage, RpcError> {
+        Err(absent())
+    }
+    async fn sets(&self, _: Height) -> Result<SetsView, RpcError> {
+        Err(absent())
+    }
+    async fn genesis(&self) -> Result<GenesisView, RpcError> {
+        Err(absent())
+    }
+    async fn submit_request(&self, _: String, _: JoinRequest) -> Result<RequestView, RpcError> {
+        Err(absent())
+    }
+    async fn requests(&self) -> Result<RequestsView, RpcError> {
         Err(absent())
     }
     async fn submit_evidence(&self, _: Vec<u8>) -> Result<EvidenceView, RpcError> {

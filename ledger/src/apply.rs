@@ -8,16 +8,19 @@ use alloc::vec::Vec;
 
 use consign_types::block::{Epoch, Height, LeafIndex};
 use consign_types::codec::Canonical as _;
-use consign_types::digest::{Digest, NetworkId};
+use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Action, Label, SignedEvent, Subject, Verified};
+use consign_types::genesis::Params;
 use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
+use consign_types::validator::ValidatorSet;
 
 use crate::entry::{EntryKey, FaultState, MemberState, StateView, read};
 use crate::errors::Rejection;
+use crate::governance::{Governance, Proposal};
 use crate::rules;
 use crate::signer::SignerState;
 use crate::unit::{Around, UnitState};
@@ -53,9 +56,15 @@ pub struct Named {
 pub struct Outcome {
     writes: BTreeMap<EntryKey, Vec<u8>>,
     named: Vec<Vec<Named>>,
+    validators: Option<ValidatorSet>,
 }
 
 impl Outcome {
+    /// The validator set from the next height on, where this block changes it.
+    pub const fn validators(&self) -> Option<&ValidatorSet> {
+        self.validators.as_ref()
+    }
+
     /// New content of entries, by key.
     pub const fn writes(&self) -> &BTreeMap<EntryKey, Vec<u8>> {
         &self.writes
@@ -75,6 +84,12 @@ pub(crate) struct Layer {
     pub(crate) seals: BTreeSet<Label>,
     pub(crate) members: BTreeMap<PartyId, MemberState>,
     pub(crate) faults: BTreeMap<Digest, FaultState>,
+    pub(crate) motions: BTreeMap<EventId, Proposal>,
+    pub(crate) governance: Option<Governance>,
+    /// In force from the next block on.
+    pub(crate) validators: Option<ValidatorSet>,
+    /// In force from the next block on.
+    pub(crate) params: Option<Params>,
 }
 
 impl Layer {
@@ -84,10 +99,14 @@ impl Layer {
         self.seals.extend(newer.seals);
         self.members.extend(newer.members);
         self.faults.extend(newer.faults);
+        self.motions.extend(newer.motions);
+        self.governance = newer.governance.or_else(|| self.governance.take());
+        self.validators = newer.validators.or_else(|| self.validators.take());
+        self.params = newer.params.or(self.params);
     }
 
     pub(crate) fn len(&self) -> usize {
-        let reported = self.members.len() + self.faults.len();
+        let reported = self.members.len() + self.faults.len() + self.motions.len();
         self.units.len() + self.signers.len() + self.seals.len() + reported
     }
 
@@ -96,7 +115,8 @@ impl Layer {
         let units = newer.units.keys().filter(|k| !self.units.contains_key(*k)).count();
         let signers = newer.signers.keys().filter(|k| !self.signers.contains_key(*k)).count();
         let members = newer.members.keys().filter(|k| !self.members.contains_key(*k)).count();
-        self.len() + units + signers + members + newer.seals.len() + newer.faults.len()
+        let others = newer.seals.len() + newer.faults.len() + newer.motions.len();
+        self.len() + units + signers + members + others
     }
 }
 
@@ -117,6 +137,10 @@ impl<'v, V: StateView> Executor<'v, V> {
             seals: BTreeSet::new(),
             members: BTreeMap::new(),
             faults: BTreeMap::new(),
+            motions: BTreeMap::new(),
+            governance: None,
+            validators: None,
+            params: None,
         };
         Self { view, context, layer, named: Vec::new() }
     }
@@ -140,8 +164,10 @@ impl<'v, V: StateView> Executor<'v, V> {
     }
 
     /// What the block writes.
-    pub fn finish(self) -> Outcome {
-        let Layer { units, signers, seals, members, faults } = self.layer;
+    pub fn finish(mut self) -> Outcome {
+        rules::settle(self.view, &mut self.layer, &self.context);
+        let Layer { units, signers, seals, members, faults, motions, .. } = self.layer;
+        let Layer { governance, validators, params, .. } = self.layer;
         let mut writes = BTreeMap::new();
         writes.extend(units.into_iter().map(|(k, v)| (EntryKey::Unit(k), v.to_bytes())));
         writes.extend(signers.into_iter().map(|(k, v)| (EntryKey::Signer(k), v.to_bytes())));
@@ -149,7 +175,11 @@ impl<'v, V: StateView> Executor<'v, V> {
         writes.extend(seals.into_iter().map(|k| (EntryKey::Seal(k), alloc::vec![0xf5])));
         writes.extend(members.into_iter().map(|(k, v)| (EntryKey::Member(k), v.to_bytes())));
         writes.extend(faults.into_iter().map(|(k, v)| (EntryKey::Fault(k), v.to_bytes())));
-        Outcome { writes, named: self.named }
+        writes.extend(motions.into_iter().map(|(k, v)| (EntryKey::Proposal(k), v.to_bytes())));
+        writes.extend(governance.map(|v| (EntryKey::Governance, v.to_bytes())));
+        writes.extend(validators.as_ref().map(|v| (EntryKey::Validators, v.to_bytes())));
+        writes.extend(params.map(|v| (EntryKey::Params, v.to_bytes())));
+        Outcome { writes, named: self.named, validators }
     }
 }
 

@@ -4,14 +4,18 @@ use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use consign_types::block::Height;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::Label;
 use consign_types::genesis::{Genesis, Params};
+use consign_types::governance::Node;
 use consign_types::limits::WITNESSES_MAX;
 use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
+
+use crate::governance::Governance;
 
 /// What an entry is about. The tag keeps kinds of entries apart, whatever their names.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,6 +36,10 @@ pub enum EntryKey {
     Fault(Digest),
     /// What checkpoints of the log are known by.
     Log,
+    /// Who is a member, and which proposals wait.
+    Governance,
+    /// A proposal, by the event that made it.
+    Proposal(EventId),
 }
 
 impl EntryKey {
@@ -46,6 +54,8 @@ impl EntryKey {
             Self::Params => (6, Default::default()),
             Self::Fault(fault) => (7, fault.to_string()),
             Self::Log => (8, Default::default()),
+            Self::Governance => (9, Default::default()),
+            Self::Proposal(proposal) => (10, proposal.to_string()),
         };
         Digest::of(&[b"consign/map-key/v1\0", &[tag], name.as_bytes()]).0
     }
@@ -63,26 +73,40 @@ impl<V: StateView + ?Sized> StateView for &V {
     }
 }
 
-/// A member's role, and what was proven against it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A member's role, its node, and what was proven against it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct MemberState {
     /// Whether its devices act as an authority.
     pub authority: bool,
     /// Faults that committed evidence proves of it, of its nodes and of its devices. Never less.
     pub faults: u32,
+    /// Its node, where a proposal named one; validators of the genesis stand in the set alone.
+    pub node: Option<Node>,
+    /// The height from which on it is none any more.
+    pub expelled: Option<Height>,
 }
 
 impl Canonical for MemberState {
     const WHAT: &'static str = "member entry";
-    const BYTES_MAX: usize = 8;
+    const BYTES_MAX: usize = 1024;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(2).sure().bool(self.authority).sure().u32(self.faults).sure();
+        to.array(4).sure().bool(self.authority).sure().u32(self.faults).sure();
+        Node::write_maybe(self.node.as_ref(), to);
+        match self.expelled {
+            Some(height) => to.u64(height.0).sure(),
+            None => to.null().sure(),
+        };
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(2)?;
-        Ok(Self { authority: from.bool()?, faults: from.u32()? })
+        from.array_of(4)?;
+        Ok(Self {
+            authority: from.bool()?,
+            faults: from.u32()?,
+            node: Node::read_maybe(from)?,
+            expelled: if from.null()? { None } else { Some(Height(from.u64()?)) },
+        })
     }
 }
 
@@ -155,7 +179,7 @@ pub fn genesis_writes(
 ) -> alloc::collections::BTreeMap<EntryKey, alloc::vec::Vec<u8>> {
     let mut writes = alloc::collections::BTreeMap::new();
     for member in genesis.members() {
-        let state = MemberState { authority: member.authority, faults: 0 };
+        let state = MemberState { authority: member.authority, ..MemberState::default() };
         writes.insert(EntryKey::Member(member.party.clone()), state.to_bytes());
         let signer = SignerId::member(member.party.clone());
         let state = crate::signer::SignerState::of_member(member.key);
@@ -163,6 +187,9 @@ pub fn genesis_writes(
     }
     writes.insert(EntryKey::Validators, genesis.validators().to_bytes());
     writes.insert(EntryKey::Params, Params::to_bytes(genesis.params()));
+    let members = genesis.members().iter().map(|member| member.party.clone()).collect();
+    let governance = Governance { members, ..Governance::default() };
+    writes.insert(EntryKey::Governance, governance.to_bytes());
     let witnesses = genesis.witnesses().iter().map(|witness| witness.key().clone()).collect();
     let log = LogState { origin: genesis.origin().to_string(), witnesses };
     writes.insert(EntryKey::Log, log.to_bytes());

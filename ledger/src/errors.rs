@@ -171,6 +171,22 @@ rejections! {
     NotAccused { subject: SignerId, accused: SignerId, } = "not_accused", "the evidence names {accused} first, not {subject}";
     /// Reported before.
     EvidenceKnown { evidence: Digest, } = "evidence_known", "all that evidence {evidence} shows was reported before";
+    /// Its party is no member any more.
+    NotMember { party: PartyId, } = "not_member", "{party} is no member of the network any more";
+    /// A time to vote that has passed, or is too far off.
+    MotionWindow { until: Millis, } = "motion_window", "members can vote for at most 90 days from now, and not until {until}";
+    /// A change that contradicts what is.
+    ChangeNotPossible { why: String, } = "change_not_possible", "the change is not possible: {why}";
+    /// Too many proposals wait.
+    TooManyMotions { party: PartyId, } = "too_many_motions", "too many proposals wait for a decision, of {party} or of all";
+    /// No such proposal.
+    UnknownMotion { proposal: EventId, } = "unknown_motion", "no proposal {proposal} is known";
+    /// Decided, or its time is over.
+    MotionClosed { proposal: EventId, } = "motion_closed", "nobody can vote on proposal {proposal} any more";
+    /// The same vote again.
+    BallotKnown { party: PartyId, proposal: EventId, } = "ballot_known", "{party} said so of proposal {proposal} before";
+    /// The network would survive no faulty validator.
+    TooFewValidators { left: u32, } = "too_few_validators", "{left} validators would be left: fewer than four survive no faulty one";
     /// A signer changes its own key alone.
     NotOwnKey { signer: SignerId, subject: SignerId, } = "not_own_key", "{signer} rotates its own key, and not that of {subject}";
     /// A key that the signer has or had.

@@ -26,6 +26,7 @@ pub mod entry;
 pub mod errors;
 #[cfg(feature = "tree")]
 pub mod evidence;
+pub mod governance;
 pub mod log;
 #[cfg(feature = "tree")]
 pub mod map;

@@ -24,6 +24,7 @@ use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
 use consign_types::merkle;
 use consign_types::party::SignerId;
+use consign_types::validator::ValidatorSet;
 
 use crate::apply::{BlockContext, Executor, enrolments, signer_key};
 use crate::entry::{EntryKey, StateView, genesis_writes};
@@ -52,6 +53,12 @@ struct Entries(BTreeMap<[u8; 32], Arc<[u8]>>);
 impl StateView for Entries {
     fn get(&self, key: &EntryKey) -> Option<Arc<[u8]>> {
         self.0.get(&key.map_key()).cloned()
+    }
+}
+
+impl StateView for Replay {
+    fn get(&self, key: &EntryKey) -> Option<Arc<[u8]>> {
+        self.entries.get(key)
     }
 }
 
@@ -248,6 +255,10 @@ impl Replay {
         if root != record.map_root {
             return Err(at(close, Wrong::Field("unit-map root")));
         }
+        let next_set = outcome.validators().map_or(record.set, ValidatorSet::hash);
+        if record.next_set != next_set {
+            return Err(at(close, Wrong::Field("next validator set")));
+        }
         self.map.absorb_newest(batch);
         let writes = outcome.writes().iter();
         self.entries.0.extend(writes.map(|(k, v)| (k.map_key(), Arc::from(v.as_slice()))));
@@ -279,7 +290,8 @@ impl Replay {
             parent: self.block,
             map_root: record.map_root,
             set,
-            next_set: set,
+            // Known only once the events are executed.
+            next_set: record.next_set,
             events: events.len() as u32,
         };
         compare(record, &expected)

@@ -128,6 +128,12 @@ impl Sequence {
         self.floor = floor;
         Ok(())
     }
+
+    /// Closes what is missing.
+    fn close(&mut self) {
+        self.missing = Vec::new();
+        self.floor = self.high + 1;
+    }
 }
 
 impl SignerState {
@@ -152,6 +158,18 @@ impl SignerState {
         self.keys().find(|key| key.key_id() == *key_id)
     }
 
+    /// Goes on under another key, without a word of the one before: nothing more is taken by that one, not
+    /// even numbers that were left out.
+    pub fn replace_key(&mut self, key: PublicKey) {
+        self.sequence.close();
+        let first = self.sequence.high + 1;
+        for past in &mut self.past {
+            past.below = past.below.min(first);
+        }
+        self.past.push(PastKey { key: self.key, below: first });
+        self.key = key;
+    }
+
     /// Since when its member says that somebody else may have had its key. What it dates from then on is
     /// disputed: shown so, and nothing else.
     pub const fn suspected_since(&self) -> Option<Millis> {
@@ -161,12 +179,19 @@ impl SignerState {
         }
     }
 
-    /// A member's own key: it enrols and revokes, files testimony and reports, and moves no unit.
+    /// A member's own key: it enrols and revokes, files testimony and reports, votes, and moves no unit.
     pub fn of_member(key: PublicKey) -> Self {
         Self {
             key,
             past: Vec::new(),
-            kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
+            kinds: KindSet::of(&[
+                Kind::Enrol,
+                Kind::Report,
+                Kind::Testimony,
+                Kind::Revoke,
+                Kind::Propose,
+                Kind::Ballot,
+            ]),
             places: Vec::new(),
             classes: Vec::new(),
             until: None,

@@ -8,13 +8,15 @@ use consign_ledger::unit::{
     Around, Booking, Closed, Counters, Custody, Inside, Journey, PAST_BASES_MAX, Pending, Proposal,
     Seal, Spent, UnitState, next_head,
 };
-use consign_types::block::LeafIndex;
+use consign_types::block::{Height, LeafIndex};
 use consign_types::codec::{Canonical, DecodeError};
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{DeliveryFactor, FactorSet, Kind, KindSet, Label, Window};
+use consign_types::governance::Node;
 use consign_types::key::SecretKey;
 use consign_types::limits::{
-    CONSENTS_MAX, HOLDS_MAX, MISSING_SEQUENCES_MAX, PENDING_MAX, SEALS_MAX, WITNESSES_MAX,
+    ADDRESSES_MAX, CONSENTS_MAX, HOLDS_MAX, MISSING_SEQUENCES_MAX, PENDING_MAX, SEALS_MAX,
+    WITNESSES_MAX,
 };
 use consign_types::note::{KeyType, VerifierKey};
 use consign_types::party::PartyId;
@@ -190,6 +192,12 @@ fn signer_state() -> impl Strategy<Value = SignerState> {
     )
 }
 
+fn node() -> impl Strategy<Value = Node> {
+    let network_key = any::<[u8; 32]>().prop_map(|seed| SecretKey::from_seed(seed).public());
+    let addresses = vec("/ip4/[0-9]{1,3}/tcp/[0-9]{1,5}", 0..=ADDRESSES_MAX);
+    (network_key, addresses).prop_map(|(network_key, addresses)| Node { network_key, addresses })
+}
+
 fn log_state() -> impl Strategy<Value = LogState> {
     let key = |(name, seed): (String, [u8; 32])| {
         VerifierKey::new(&name, KeyType::Cosignature, SecretKey::from_seed(seed).public()).unwrap()
@@ -245,10 +253,11 @@ proptest! {
 
     #[test]
     fn entries_about_faults_have_one_encoding(
-        (authority, faults) in any::<(bool, u32)>(), evidence in digest(), report in event_id(),
+        (authority, faults) in any::<(bool, u32)>(), node in option::of(node()),
+        expelled in option::of(any::<u64>().prop_map(Height)), evidence in digest(), report in event_id(),
         log in log_state(), at: Index, bit in 0..8_u8,
     ) {
-        check_value(&MemberState { authority, faults }, at, bit)?;
+        check_value(&MemberState { authority, faults, node, expelled }, at, bit)?;
         check_value(&FaultState { evidence, report }, at, bit)?;
         check_value(&log, at, bit)?;
     }

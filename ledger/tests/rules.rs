@@ -17,6 +17,8 @@ mod contain;
 mod correct;
 #[path = "rules/custody.rs"]
 mod custody;
+#[path = "rules/govern.rs"]
+mod govern;
 #[path = "rules/handover.rs"]
 mod handover;
 #[path = "rules/journey.rs"]
@@ -70,6 +72,7 @@ const TABLES: &[&[Case]] = &[
     rotate::ROTATIONS,
     report::REPORTS,
     report::TESTIMONIES,
+    govern::GOVERNANCE,
 ];
 
 /// Plays a case; the kind of its event and the code that it was refused with.
@@ -206,6 +209,11 @@ fn a_member_revokes_its_devices_for_ever() {
 #[test]
 fn evidence_is_reported_once_and_by_anybody() {
     play_all(report::REPORTS);
+}
+
+#[test]
+fn members_propose_and_vote() {
+    play_all(govern::GOVERNANCE);
 }
 
 #[test]

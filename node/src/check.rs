@@ -7,12 +7,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use consign_ledger::entry::{EntryKey, StateView as _};
 use consign_ledger::log::TileHash;
 use consign_ledger::replay::{Block, Broken, Replay, one_by_one};
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::checkpoint;
+use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, EventId, MapRoot, TreeRoot};
 use consign_types::note::Note;
+use consign_types::validator::ValidatorSet;
 
 use crate::config::Config;
 use crate::store::{Fault, Store, StoredBlock};
@@ -87,6 +90,8 @@ pub fn stored(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Summary,
 struct Checked {
     replay: Replay,
     events: BTreeSet<EventId>,
+    /// Validator sets, each with the size of the log before the first block that it decided.
+    sets: Vec<(TreeSize, ValidatorSet)>,
 }
 
 impl Checked {
@@ -99,10 +104,12 @@ impl Checked {
         let mut hashes = Vec::new();
         let begun = Replay::begin(config.genesis.network(), [document, record], |h| hashes.push(h));
         compare_hashes(store, &hashes)?;
-        Ok(Self { replay: begun?, events: BTreeSet::new() })
+        let sets = vec![(TreeSize(0), config.genesis.validators().clone())];
+        Ok(Self { replay: begun?, events: BTreeSet::new(), sets })
     }
 
     fn block(&mut self, config: &Config, store: &Store, height: Height) -> Result<(), Unverified> {
+        let set = self.set_after(self.replay.frontier().size()).clone();
         let bad = |why: String| Unverified::Block { height, why };
         let stored = store.block(height)?.ok_or_else(|| bad("it is missing".to_owned()))?;
         let first = self.replay.frontier().size().next_index();
@@ -121,7 +128,25 @@ impl Checked {
                 return Err(bad(format!("event {id} is in the log twice")));
             }
         }
-        finality(config, &block, &stored).map_err(bad)
+        if block.record.next_set != block.record.set {
+            let bytes = self.replay.get(&EntryKey::Validators);
+            let bytes = bytes.ok_or_else(|| bad("it leaves no validator set".to_owned()))?;
+            let next = ValidatorSet::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
+            self.sets.push((block.size, next));
+        }
+        finality(config, &set, &block, &stored).map_err(bad)
+    }
+
+    /// The set that decides the block after the log of this size.
+    fn set_after(&self, size: TreeSize) -> &ValidatorSet {
+        let (first, later) = (&self.sets[0].1, self.sets.iter().rfind(|(above, _)| *above <= size));
+        later.map_or(first, |(_, set)| set)
+    }
+
+    /// The set that decided the block after which the log has this size.
+    fn set_of(&self, size: TreeSize) -> &ValidatorSet {
+        let (first, later) = (&self.sets[0].1, self.sets.iter().rfind(|(above, _)| *above < size));
+        later.map_or(first, |(_, set)| set)
     }
 
     fn finish(self, config: &Config, store: &Store) -> Result<Summary, Unverified> {
@@ -143,7 +168,7 @@ impl Checked {
             Some((size, text)) => {
                 let note: Note =
                     text.parse().map_err(|e| Unverified::Derived(format!("checkpoint: {e}")))?;
-                let (origin, set) = (config.genesis.origin(), config.genesis.validators());
+                let (origin, set) = (config.genesis.origin(), self.set_of(size));
                 let proven = checkpoint::verify(&note, origin, set)
                     .map_err(|e| Unverified::Derived(format!("checkpoint: {e}")))?;
                 let root = consign_ledger::log::root_at(store, size)
@@ -167,7 +192,12 @@ impl Checked {
 }
 
 /// What the log does not say of itself: that the block is the one that was decided.
-fn finality(config: &Config, block: &Block, stored: &StoredBlock) -> Result<(), String> {
+fn finality(
+    config: &Config,
+    set: &ValidatorSet,
+    block: &Block,
+    stored: &StoredBlock,
+) -> Result<(), String> {
     if (stored.size, stored.root) != (block.size, block.root) {
         return Err("replay leads to another log root".to_owned());
     }
@@ -178,9 +208,7 @@ fn finality(config: &Config, block: &Block, stored: &StoredBlock) -> Result<(), 
     if (certificate.height, certificate.block) != (block.record.height, stored.block) {
         return Err("its certificate is for another block".to_owned());
     }
-    certificate
-        .verify(&config.genesis.domain(), config.genesis.validators())
-        .map_err(|e| e.to_string())
+    certificate.verify(&config.genesis.domain(), set).map_err(|e| e.to_string())
 }
 
 /// Compares the hashes that tiles get with what is stored of them.

@@ -36,7 +36,8 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 /// One node's cosigner and collector.
 pub struct Cosigner {
     origin: String,
-    cosigner: Option<(ValidatorIndex, Arc<dyn Signer>)>,
+    /// Signs where its key is in the set that decided the block.
+    cosigner: Arc<dyn Signer>,
     log_key: Arc<dyn Signer>,
     net: NetHandle,
     status: Arc<Mutex<Option<Status>>>,
@@ -69,9 +70,6 @@ impl Cosigner {
         net: NetHandle,
         status: Arc<Mutex<Option<Status>>>,
     ) -> Result<Self, Fault> {
-        let set = committed.validators();
-        let own = config.keys.cosigner.public();
-        let index = set.validators().iter().position(|v| v.cosigner_key == own);
         let inner = Inner {
             state: committed.store().cosigned()?,
             newest: committed.store().newest_note()?,
@@ -84,8 +82,7 @@ impl Cosigner {
         };
         Ok(Self {
             origin: committed.genesis().origin().to_owned(),
-            cosigner: index
-                .map(|at| (ValidatorIndex(at as u16), Arc::clone(&config.keys.cosigner))),
+            cosigner: Arc::clone(&config.keys.cosigner),
             log_key: Arc::clone(&config.keys.log),
             net,
             status,
@@ -95,8 +92,10 @@ impl Cosigner {
     }
 
     /// What this node will put its name to once `tip` is on disk; goes into the same write.
-    pub fn prepare(&self, tip: &Tip) -> Option<CosignedState> {
-        self.cosigner.as_ref()?;
+    ///
+    /// `set` decided the block: whoever only votes from the next one on has nothing to say of it.
+    pub fn prepare(&self, tip: &Tip, set: &ValidatorSet) -> Option<CosignedState> {
+        self.index_in(set)?;
         if !self.may_sign() {
             return None;
         }
@@ -117,11 +116,17 @@ impl Cosigner {
         status.as_ref().is_some_and(|status| status.signing == Signing::Allowed)
     }
 
+    /// The validator set changes after the log of this size: what was kept of larger ones was judged by the
+    /// set before. Who said it says it again.
+    pub fn set_changed(&self, size: TreeSize) {
+        self.lock().by_size.retain(|kept, _| *kept <= size);
+    }
+
     /// Signs what was prepared and is on disk now, and sends it to everybody.
     pub fn publish(&self, committed: &Committed, state: &CosignedState) {
-        let Some((index, key)) = &self.cosigner else { return };
+        let Some(index) = self.index_in(&committed.validators_of(state.size)) else { return };
         let checkpoint = self.checkpoint(state.size, state.root);
-        let cosignature = checkpoint.cosign(key.as_ref(), state.time_s);
+        let cosignature = checkpoint.cosign(self.cosigner.as_ref(), state.time_s);
         let cosigned = Cosigned {
             size: state.size,
             root: state.root,
@@ -132,7 +137,7 @@ impl Cosigner {
         let mut inner = self.lock();
         inner.state = *state;
         inner.own = Some((cosigned, Instant::now()));
-        inner.keep(state.size, *index, (state.root, cosignature));
+        inner.keep(state.size, index, (state.root, cosignature));
         self.assemble(committed, &mut inner);
     }
 
@@ -152,7 +157,8 @@ impl Cosigner {
     pub fn freshen(&self, committed: &Committed) -> Result<(), Fault> {
         const FRESH_S: u64 = 55;
         let tip = committed.tip();
-        let Some(state) = self.prepare(&tip) else { return Ok(()) };
+        let set = committed.validators_of(tip.size);
+        let Some(state) = self.prepare(&tip, &set) else { return Ok(()) };
         if state.time_s < self.lock().state.time_s + FRESH_S {
             return Ok(());
         }
@@ -162,9 +168,15 @@ impl Cosigner {
     }
 
     /// Takes a cosignature from a peer.
-    pub fn collect(&self, committed: &Committed, from: ValidatorIndex, cosigned: &Cosigned) {
-        let set = committed.validators();
-        let Some(validator) = set.get(from) else { return };
+    pub fn collect(&self, committed: &Committed, from: &PublicKey, cosigned: &Cosigned) {
+        let set = committed.validators_of(cosigned.size);
+        let at = set.validators().iter().position(|v| v.network_key == *from);
+        let Some((from, validator)) = at.and_then(|at| {
+            let index = ValidatorIndex(at as u16);
+            set.get(index).map(|validator| (index, validator))
+        }) else {
+            return;
+        };
         let checkpoint = self.checkpoint(cosigned.size, cosigned.root);
         let cosignature =
             Cosignature { time_s: cosigned.time_s, signature: Signature(cosigned.signature) };
@@ -253,7 +265,8 @@ impl Cosigner {
     /// Takes a checkpoint that a peer has a quorum for, if it is of this node's own log.
     pub fn adopt(&self, committed: &Committed, text: &str) {
         let Ok(note) = text.parse::<Note>() else { return };
-        let set = committed.validators();
+        let Ok(claimed) = Checkpoint::from_text(note.text()) else { return };
+        let set = committed.validators_of(claimed.size);
         let Ok(proven) = checkpoint::verify(&note, &self.origin, &set) else { return };
         let mut inner = self.lock();
         for (at, validator) in set.validators().iter().enumerate() {
@@ -273,13 +286,13 @@ impl Cosigner {
 
     /// Makes the newest note that there is a quorum for.
     fn assemble(&self, committed: &Committed, inner: &mut Inner) {
-        let set = committed.validators();
         let here = committed.tip().size;
         let known = inner.newest.as_ref().map_or(TreeSize(0), |(size, _)| *size);
         let mut candidates: Vec<TreeSize> =
             inner.by_size.range(known..=here).map(|(size, _)| *size).collect();
         while let Some(size) = candidates.pop() {
             let Some(kept) = inner.by_size.get(&size) else { continue };
+            let set = committed.validators_of(size);
             if kept.len() < set.quorum() {
                 continue;
             }
@@ -338,6 +351,12 @@ impl Cosigner {
             return Some(tip.root);
         }
         consign_ledger::log::root_at(&**committed.store(), size).ok()
+    }
+
+    fn index_in(&self, set: &ValidatorSet) -> Option<ValidatorIndex> {
+        let own = self.cosigner.public();
+        let at = set.validators().iter().position(|v| v.cosigner_key == own)?;
+        Some(ValidatorIndex(at as u16))
     }
 
     fn checkpoint(&self, size: TreeSize, root: TreeRoot) -> Checkpoint {

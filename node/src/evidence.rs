@@ -6,11 +6,13 @@
 use consign_ledger::entry::{EntryKey, FaultState, StateView as _};
 use consign_ledger::evidence::{self, Accused, Believed, Case, Evidence, Who};
 use consign_ledger::signer::SignerState;
+use consign_types::block::TreeSize;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::double_vote::DoubleVote;
 use consign_types::event::SignedEvent;
 use consign_types::trust::Trust;
+use consign_types::validator::ValidatorSet;
 use tracing::{info, warn};
 
 use crate::causes::on_one_line;
@@ -55,7 +57,7 @@ impl Refused {
     }
 }
 
-/// Reads a file and says whom it names, by the validators in force.
+/// Reads a file and says whom it names, by the validators that were in force where it happened.
 ///
 /// # Errors
 /// [`Refused::Bad`] where it names nobody, [`Refused::NotJudged`] where nothing here says whose keys they are.
@@ -64,10 +66,15 @@ pub fn read(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
     if let Case::LogSignature(_) = file.case {
         return Err(Refused::NotJudged("log keys are no entries of the unit map"));
     }
-    let trust = trust(committed);
-    let accused = evidence::verify(&file, Believed { trust: &trust, witnesses: &[] })
-        .map_err(|error| Refused::Bad(on_one_line(&error)))?;
-    Ok(Judged { file, accused })
+    let mut last = Refused::Bad("it names no place in the log".to_owned());
+    for validators in sets_of(committed, &file.case) {
+        let trust = trust(committed, validators);
+        match evidence::verify(&file, Believed { trust: &trust, witnesses: &[] }) {
+            Ok(accused) => return Ok(Judged { file, accused }),
+            Err(error) => last = Refused::Bad(on_one_line(&error)),
+        }
+    }
+    Err(last)
 }
 
 /// Refuses evidence against a device under a key that it has no more, as the rule of a report does.
@@ -121,7 +128,7 @@ pub fn hand_in(committed: &Committed, bytes: &[u8]) -> Result<Judged, Refused> {
 /// # Errors
 /// When the store cannot be written.
 pub fn found(committed: &Committed, votes: DoubleVote) -> Result<Option<Evidence>, Fault> {
-    let trust = trust(committed);
+    let trust = trust(committed, committed.validators_at(votes.height));
     let (height, round) = (votes.height.0, votes.round.0);
     let Some(file) = evidence::double_vote(Believed::from(&trust), &[], votes) else {
         warn!(code = "consensus.evidence.unusable", height, round);
@@ -140,8 +147,24 @@ pub fn reported(committed: &Committed, fault: Digest) -> Option<FaultState> {
     Some(sure(state.map_err(|error| committed.store().damaged("fault entry", error))))
 }
 
-/// What the unit map believes: the validators in force, and no key besides.
-fn trust(committed: &Committed) -> Trust {
-    let trust = Trust::of_genesis(committed.genesis(), Vec::new());
-    Trust { validators: committed.validators(), ..trust }
+/// Whose keys a case may be judged by: of the validators that decided the block that it is about.
+fn sets_of(committed: &Committed, case: &Case) -> Vec<ValidatorSet> {
+    match case {
+        Case::DoubleVote(votes) => vec![committed.validators_at(votes.height)],
+        Case::TwoRoots(notes) | Case::Rollback(notes) | Case::Growth { notes, .. } => {
+            let sizes = [&notes.second, &notes.first].into_iter().filter_map(|note| {
+                // The second line of a checkpoint; the verifier reads all of it.
+                note.lines().nth(1)?.parse().ok().map(TreeSize)
+            });
+            sizes.map(|size| committed.validators_of(size)).collect()
+        }
+        Case::SameNumber { .. } | Case::DoubleOffer(_) | Case::LogSignature(_) => {
+            vec![committed.validators()]
+        }
+    }
+}
+
+/// What the unit map believes, with these validators, and no key besides.
+fn trust(committed: &Committed, validators: ValidatorSet) -> Trust {
+    Trust { validators, ..Trust::of_genesis(committed.genesis(), Vec::new()) }
 }

@@ -17,6 +17,7 @@ use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::event::SignedEvent;
 use consign_types::key::PublicKey;
+use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use tokio::sync::{mpsc as async_mpsc, watch};
 use tracing::{info, warn};
 
@@ -26,8 +27,9 @@ use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
 use crate::metrics::Metrics;
-use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle, PeerConfig};
+use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
+use crate::roster::{self, Held};
 use crate::serve::Serving;
 use crate::start;
 use crate::state::{Committed, fatal};
@@ -66,13 +68,14 @@ pub enum StartError {
 /// # Errors
 /// When it cannot start.
 pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
+    let config = Arc::new(config);
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
     let listener = tokio::net::TcpListener::bind(config.rpc.listen)
         .await
         .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
     let (net, net_events, net_task) =
-        p2p::start(net_config(&config)).map_err(|e| StartError::Net(e.to_string()))?;
+        p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
 
     let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
     let relay = Arc::new(Relay::new(net.clone()));
@@ -123,13 +126,25 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
 
     let heights = Arc::default();
     let unchecked_bytes = Arc::default();
-    let parts =
-        Parts { committed, pool, relay, bodies, cosigner, net, metrics, heights, unchecked_bytes };
+    let held = Held::default();
+    let parts = Parts {
+        committed,
+        pool,
+        relay,
+        bodies,
+        cosigner,
+        net,
+        metrics,
+        heights,
+        unchecked_bytes,
+        held,
+    };
     parts.cosigner.resume(&parts.committed);
     let tasks = [
         tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
         tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
         tokio::spawn(announce(parts.clone())),
+        tokio::spawn(follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
         tokio::spawn(crate::witness::run(parts.clone())),
         tokio::spawn(tick(parts.clone(), jobs_tx.clone())),
         tokio::spawn({
@@ -196,6 +211,8 @@ pub struct Parts {
     pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
     /// Bytes of events that peers passed on and that wait to be checked.
     pub unchecked_bytes: Arc<AtomicUsize>,
+    /// Consensus messages of peers that are in no set yet.
+    pub held: Held,
 }
 
 impl Parts {
@@ -216,24 +233,39 @@ fn named(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle
     thread.expect("the system can start a thread when the node starts")
 }
 
-fn net_config(config: &Config) -> NetConfig {
-    let validators = config.genesis.validators().validators();
-    let peers = validators.iter().filter(|v| v.party != config.party).map(|v| PeerConfig {
-        key: v.network_key,
-        party: v.party.clone(),
-        addresses: config
-            .peers
-            .iter()
-            .filter(|peer| peer.party == v.party)
-            .flat_map(|peer| peer.addresses.clone())
-            .collect(),
-    });
+fn net_config(config: &Config, committed: &Committed) -> NetConfig {
     NetConfig {
         secret: config.keys.network.clone(),
         listen: config.p2p_listen.clone(),
-        peers: peers.collect(),
+        peers: roster::peers(config, committed),
         limits: p2p::NetLimits::default(),
     }
+}
+
+/// Lets in who becomes a member's node and cuts off who is none any more, as soon as that is committed;
+/// and hands on what those who vote now said before this node knew that they do.
+async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<driver::Event>) {
+    let mut changes = parts.committed.roster();
+    while changes.changed().await.is_ok() {
+        changes.borrow_and_update();
+        let peers = roster::peers(&config, &parts.committed);
+        info!(code = "net.roster.changed", peers = peers.len());
+        parts.net.allow(peers);
+        let set = parts.committed.validators();
+        for (from, messages) in parts.held.take() {
+            let Some(from) = index_of(&set, &from) else { continue };
+            for message in messages {
+                let input = Input::Message { from, message };
+                // A full queue loses it; whoever said it says it again.
+                let _ = driver.try_send(driver::Event::Input(Box::new(input)));
+            }
+        }
+    }
+}
+
+fn index_of(set: &ValidatorSet, network_key: &PublicKey) -> Option<ValidatorIndex> {
+    let at = set.validators().iter().position(|v| v.network_key == *network_key)?;
+    Some(ValidatorIndex(at as u16))
 }
 
 /// Takes what comes from peers to where it belongs.
@@ -283,17 +315,18 @@ fn handle_message(
     bytes: &Bytes,
 ) {
     let set = parts.committed.validators();
-    let index = set.validators().iter().position(|v| v.network_key == from);
-    let index = index.map(|at| consign_types::validator::ValidatorIndex(at as u16));
+    let index = index_of(&set, &from);
     match class {
-        Class::Consensus => {
-            if let (Some(from), Ok(message)) = (index, Message::from_bytes(bytes)) {
+        Class::Consensus => match (index, Message::from_bytes(bytes)) {
+            (Some(from), Ok(message)) => {
                 let input = Input::Message { from, message };
                 if driver.try_send(driver::Event::Input(Box::new(input))).is_err() {
                     parts.net.count_dropped();
                 }
             }
-        }
+            (None, Ok(message)) => parts.held.keep(from, message),
+            (_, Err(_)) => {}
+        },
         Class::Pool => match PoolMessage::from_bytes(bytes) {
             Ok(PoolMessage::Events(events)) => {
                 offer_later(parts, events);
@@ -302,8 +335,8 @@ fn handle_message(
             Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
         },
         Class::Cosignature => {
-            if let (Some(from), Ok(cosigned)) = (index, Cosigned::from_bytes(bytes)) {
-                parts.cosigner.collect(&parts.committed, from, &cosigned);
+            if let Ok(cosigned) = Cosigned::from_bytes(bytes) {
+                parts.cosigner.collect(&parts.committed, &from, &cosigned);
             }
         }
         Class::Status => {

@@ -35,9 +35,7 @@ pub fn open(config: &Config) -> Result<Committed, Fault> {
     }
     let tip = store.tip()?.ok_or_else(|| store.damaged("tip", "it is missing"))?;
     let proven = store.newest_note()?.map_or(TreeSize(0), |(size, _)| size);
-    // Validator sets do not change yet: the one of the genesis is in force.
-    let set = config.genesis.validators().clone();
-    Committed::new(store, config.genesis.clone(), tip, set, proven)
+    Committed::new(store, config.genesis.clone(), tip, proven)
 }
 
 fn write_genesis(store: &Store, config: &Config) -> Result<(), Fault> {

@@ -22,7 +22,7 @@ use tracing::error;
 use crate::causes::on_one_line;
 use crate::clock;
 use crate::executor;
-use crate::store::{Fault, Store, Tip};
+use crate::store::{Fault, SetInForce, Store, Tip};
 
 /// How far the chain is here.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -39,8 +39,16 @@ pub struct Progress {
 
 struct At {
     tip: Tip,
-    set: ValidatorSet,
+    /// The set of the genesis and those after it; never empty.
+    sets: Vec<SetInForce>,
     frontier: Frontier,
+}
+
+impl At {
+    fn set_where(&self, decides: impl Fn(&SetInForce) -> bool) -> &ValidatorSet {
+        let last = self.sets.iter().rfind(|set| decides(set)).or_else(|| self.sets.first());
+        &last.expect("a network has a validator set").set
+    }
 }
 
 /// What is committed on this node.
@@ -50,6 +58,7 @@ pub struct Committed {
     domain: Domain,
     tip: RwLock<At>,
     progress: watch::Sender<Progress>,
+    roster: watch::Sender<u64>,
     started_at: Instant,
 }
 
@@ -62,9 +71,14 @@ impl Committed {
         store: Arc<Store>,
         genesis: Genesis,
         tip: Tip,
-        set: ValidatorSet,
         proven: TreeSize,
     ) -> Result<Self, Fault> {
+        let (from, above) = (Height(0), TreeSize(0));
+        let mut sets = vec![SetInForce { from, above, set: genesis.validators().clone() }];
+        sets.extend(store.sets()?);
+        if sets.last().map(|last| last.set.hash()) != Some(tip.record.next_set) {
+            return Err(store.damaged("validator set", "it is not the one that the tip names"));
+        }
         let frontier = store.frontier(tip.size)?;
         if frontier.root() != tip.root {
             return Err(store.damaged("log", "its root is not that of the tip"));
@@ -75,8 +89,9 @@ impl Committed {
             store,
             domain: genesis.domain(),
             genesis,
-            tip: RwLock::new(At { tip, set, frontier }),
+            tip: RwLock::new(At { tip, sets, frontier }),
             progress: watch::channel(progress).0,
+            roster: watch::channel(0).0,
             started_at: Instant::now(),
         })
     }
@@ -113,7 +128,36 @@ impl Committed {
 
     /// The validator set in force at the next height.
     pub fn validators(&self) -> ValidatorSet {
-        self.tip.read().unwrap_or_else(PoisonError::into_inner).set.clone()
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).set_where(|_| true).clone()
+    }
+
+    /// The validator set that decides, or decided, the block of this height.
+    pub fn validators_at(&self, height: Height) -> ValidatorSet {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        at.set_where(|set| set.from <= height).clone()
+    }
+
+    /// The validator set that decided the block after which the log has this size: its cosigners.
+    pub fn validators_of(&self, size: TreeSize) -> ValidatorSet {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        at.set_where(|set| set.above < size).clone()
+    }
+
+    /// Changes of the validator set in the heights `after < from <= through`.
+    pub fn sets_between(&self, after: Height, through: Height) -> Vec<SetInForce> {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        let between = |set: &&SetInForce| set.from > after && set.from <= through;
+        at.sets.iter().filter(between).cloned().collect()
+    }
+
+    /// Wakes when members, their nodes or validators change.
+    pub fn roster(&self) -> watch::Receiver<u64> {
+        self.roster.subscribe()
+    }
+
+    /// Members, their nodes or validators changed.
+    pub fn note_roster(&self) {
+        self.roster.send_modify(|changes| *changes += 1);
     }
 
     /// The right edge of the log.
@@ -134,9 +178,12 @@ impl Committed {
     }
 
     /// A block is on disk.
-    pub fn advance(&self, tip: Tip, set: ValidatorSet, frontier: Frontier) {
+    pub fn advance(&self, tip: Tip, next: Option<SetInForce>, frontier: Frontier) {
         let (height, size) = (tip.height(), tip.size);
-        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = At { tip, set, frontier };
+        let mut at = self.tip.write().unwrap_or_else(PoisonError::into_inner);
+        (at.tip, at.frontier) = (tip, frontier);
+        at.sets.extend(next);
+        drop(at);
         self.progress.send_modify(|progress| {
             progress.height = height;
             progress.size = size;

@@ -150,7 +150,7 @@ impl Sync {
             return Err(Lie::Order(height));
         }
         certificate
-            .verify(&self.committed.domain(), &self.committed.validators())
+            .verify(&self.committed.domain(), &self.committed.validators_at(height))
             .map_err(|source| Lie::Certificate(height, source))?;
         let lie = |why: String| Lie::Event(height, why);
         let decoded = events

@@ -197,7 +197,9 @@ pub async fn run(parts: Parts) {
 /// The newest checkpoint with a quorum, and the quorum's time.
 fn newest_note(parts: &Parts) -> Option<(Note, Checkpoint, u64)> {
     let note: Note = parts.cosigner.newest_note()?.parse().ok()?;
-    let (origin, set) = (parts.committed.genesis().origin(), parts.committed.validators());
+    let claimed = Checkpoint::from_text(note.text()).ok()?;
+    let (origin, set) =
+        (parts.committed.genesis().origin(), parts.committed.validators_of(claimed.size));
     let proven = checkpoint::verify(&note, origin, &set).ok()?;
     Some((note, proven.checkpoint, proven.time_s))
 }

@@ -378,6 +378,7 @@ log.level = "info,libp2p=warn"  # consignd.toml:31
 network.allow_few_validators = false  # consignd.toml:4
 network.genesis = "genesis.cbor"  # consignd.toml:2
 network.id = "NETWORK"  # consignd.toml:3
+node.after_genesis = false  # default
 node.data_dir = "data"  # consignd.toml:7
 node.keys_dir = "keys"  # consignd.toml:8
 node.party = "airline"  # consignd.toml:6

@@ -15,13 +15,15 @@ use consign_types::unit::UnitId;
 pub use jsonrpsee::core::async_trait;
 
 use crate::errors::RpcError;
+use crate::join::JoinRequest;
 use crate::page::{Cursor, Order, PageLimit};
 use crate::params::{EventFilter, Wait};
 use crate::subscription::SubscriptionStream;
 use crate::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
-    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, UnitView,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
+    HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -84,6 +86,18 @@ pub trait Backend: Send + Sync + 'static {
         limit: PageLimit,
     ) -> Result<EvidencePage, RpcError>;
 
+    /// The proposal that this event made.
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError>;
+
+    /// Every proposal there was, newest first.
+    async fn proposals(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<ProposalsPage, RpcError>;
+
+    /// The certified changes of the validator set after the height `since`.
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError>;
     /// A device, or a member's own key.
     async fn device(&self, device: SignerId) -> Result<DeviceView, RpcError>;
 
@@ -120,6 +134,19 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Who is in the network.
     async fn members(&self) -> Result<MembersView, RpcError>;
+
+    /// The genesis.
+    async fn genesis(&self) -> Result<GenesisView, RpcError>;
+
+    /// Takes a request to join.
+    async fn submit_request(
+        &self,
+        invite: String,
+        request: JoinRequest,
+    ) -> Result<RequestView, RpcError>;
+
+    /// The requests to join that were handed in here.
+    async fn requests(&self) -> Result<RequestsView, RpcError>;
 
     /// Opens a feed on `topic`: after `from`, or from now on.
     ///

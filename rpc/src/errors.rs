@@ -164,6 +164,17 @@ pub fn rule_help(code: &str) -> &'static str {
         "first_number_taken" => "begin the new key above the highest number that was used",
         "too_many_keys" => "revoke the device, and enrol it under another name",
         "not_accused" => "name as the subject whom the evidence names first",
+        "not_member" => "ask the members to admit the party again",
+        "motion_window" => "let members vote for some days, and for 90 at most",
+        "change_not_possible" => {
+            "look who is in the network, and vote on what waits: `consign gov list`"
+        }
+        "too_many_motions" => "wait until members have decided what waits: `consign gov list`",
+        "unknown_motion" | "motion_closed" => "look which proposals are open: `consign gov list`",
+        "ballot_known" => "nothing is left to do: a member's last vote counts",
+        "too_few_validators" => {
+            "let another node vote first, or accept it in words: `consign gov propose --dry-run` says which"
+        }
         "not_lost" => {
             "only a unit that was declared lost is found; an arrival or an observation tells where one is"
         }

@@ -7,6 +7,7 @@
 //! This crate knows the values of `consign-types` and nothing of ledger, consensus or storage.
 
 pub mod errors;
+pub mod join;
 pub mod methods;
 pub mod openrpc;
 pub mod page;

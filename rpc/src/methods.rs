@@ -9,15 +9,17 @@ use serde::de::DeserializeOwned;
 use crate::errors::ErrorKind;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
-    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit,
-    ListDevices, Nothing, SubmitBatch, SubmitEvent, SubmitEvidence, SubscribeBlocks,
-    SubscribeEvents, SubscribeStatus, SubscribeUnit,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt,
+    GetSets, GetUnit, ListDevices, ListProposals, Nothing, SubmitBatch, SubmitEvent,
+    SubmitEvidence, SubmitRequest, SubscribeBlocks, SubscribeEvents, SubscribeStatus,
+    SubscribeUnit,
 };
 use crate::scope::Scope;
 use crate::views::{
     BatchItem, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView,
     DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
-    HistoryPage, InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted,
+    GenesisView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
+    ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted,
     UnitView,
 };
 
@@ -150,6 +152,18 @@ pub struct GetStatus(Nothing);
 #[serde(transparent)]
 pub struct GetMembers(Nothing);
 
+/// `chain_getGenesis`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct GetGenesis(Nothing);
+
+/// `gov_listRequests`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct ListRequests(Nothing);
+
 methods! {
     calls {
         SubmitEvent = Submit "custody_submitEvent" -> Submitted,
@@ -203,6 +217,12 @@ methods! {
         GetEvidence = Read "audit_getEvidence" -> EvidencePage,
             "Tells the evidence that the node has, newest first, page by page; or one file by its id.",
             [NotFound StaleCursor];
+        GetProposal = Read "gov_get" -> ProposalView,
+            "Tells a proposal about the network and its votes.", [NotFound];
+        ListProposals = Read "gov_list" -> ProposalsPage,
+            "Tells every proposal about the network, newest first, page by page.", [StaleCursor];
+        GetSets = Public "proof_getSets" -> SetsView,
+            "Proves how the validator set changed: each change with the certificate of its block.", [];
         GetDevice = Read "device_get" -> DeviceView,
             "Tells whether a device may sign, what, under which key, and its next number.",
             [NotFound];
@@ -212,6 +232,15 @@ methods! {
         GetDeviceHistory = Read "device_history" -> DeviceHistoryPage,
             "Tells the events that a device signed or that are about it, oldest first, page by page.",
             [NotFound StaleCursor];
+        GetGenesis = Public "chain_getGenesis" -> GenesisView,
+            "Tells the genesis, which the network is named by.",
+            [];
+        SubmitRequest = Public "gov_submitRequest" -> RequestView,
+            "Takes an invited party's request to join. Members decide; nothing is decided by that.",
+            [RuleViolation PoolFull];
+        ListRequests = Read "gov_listRequests" -> RequestsView,
+            "Tells the requests to join that were handed in at this node.",
+            [];
     }
     feeds {
         SubscribeBlocks = Read "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

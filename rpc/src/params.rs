@@ -10,6 +10,7 @@ use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 use serde::{Deserialize, Serialize};
 
+use crate::join::JoinRequest;
 use crate::page::{Cursor, Order, PageLimit};
 use crate::views::DeviceState;
 use crate::views::text::{Base64, Text};
@@ -119,6 +120,49 @@ pub struct GetPassport {
     /// validator set from there on. That of the genesis unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_height: Option<u64>,
+}
+
+/// Of `gov_get`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetProposal {
+    /// The event that made the proposal.
+    pub proposal_id: Text<EventId>,
+}
+
+/// Of `gov_list`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListProposals {
+    /// Where to go on; the newest unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Entries at most.
+    #[serde(default)]
+    pub limit: PageLimit,
+}
+
+/// Of `gov_submitRequest`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// The invitation, as it was given to the party.
+    pub invite: String,
+    /// What the party asks for.
+    pub request: JoinRequest,
+}
+
+/// Of `proof_getSets`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetSets {
+    /// Height of the trust file that the changes begin at; that of the genesis unless said.
+    #[serde(default)]
+    pub since_height: u64,
 }
 
 /// Of `custody_getHistory`.

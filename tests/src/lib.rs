@@ -5,4 +5,5 @@
 
 pub mod bench;
 pub mod drill;
+pub mod page;
 pub mod wait;

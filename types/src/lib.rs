@@ -20,6 +20,8 @@ pub mod double_vote;
 pub mod es256;
 pub mod event;
 pub mod genesis;
+pub mod governance;
+pub mod invite;
 pub mod key;
 #[cfg(feature = "key-file")]
 pub mod key_file;

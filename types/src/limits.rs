@@ -32,6 +32,24 @@ pub const VALIDATORS_MAX: usize = 21;
 /// Witnesses of a network.
 pub const WITNESSES_MAX: usize = 16;
 
+/// Addresses of one node, and bytes of each.
+pub const ADDRESSES_MAX: usize = 4;
+
+/// Bytes of one address of a node.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+
+/// Nodes that an invitation names.
+pub const INVITE_PEERS_MAX: usize = 8;
+
+/// Proposals that are open, or decided and not yet in force, at once; of them by one member.
+pub const MOTIONS_MAX: usize = 64;
+
+/// Of [`MOTIONS_MAX`], by one member.
+pub const MOTIONS_OF_MEMBER_MAX: usize = 8;
+
+/// How long a proposal may stay open, milliseconds of block time.
+pub const MOTION_WINDOW_MAX_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+
 /// Members of a network.
 pub const MEMBERS_MAX: usize = 1_024;
 

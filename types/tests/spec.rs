@@ -14,9 +14,11 @@ use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::{CoseReceipt, ReceiptKey, ReceiptSecret, TransparentEvent};
 use consign_types::digest::{BlockId, Digest, MapRoot, TreeRoot, encode_hex};
 use consign_types::es256::Es256SecretKey;
-use consign_types::event::{Action, Event, SignedEvent, Subject};
+use consign_types::event::{Action, Event, SignedEvent, Subject, possession_message};
 use consign_types::genesis::{Genesis, Member, Params};
-use consign_types::key::SecretKey;
+use consign_types::governance::{Change, Fingerprint, Motion, Node};
+use consign_types::invite::{Invite, Offered};
+use consign_types::key::{SecretKey, Signature};
 use consign_types::merkle::{leaf_hash, node_hash};
 use consign_types::note::Note;
 use consign_types::policy::policy;
@@ -153,6 +155,65 @@ fn claim() -> Claim {
     Claim::new(genesis().network(), device, DeviceClass::Scanner, &key("handler.dock7")).unwrap()
 }
 
+fn shown(party: &str, secret: &SecretKey) -> Signature {
+    let subject = Subject::Signer(party.parse().unwrap());
+    secret.sign(&possession_message(genesis().network(), &subject, &secret.public()))
+}
+
+/// The port becomes a member, with a node that follows.
+fn admission() -> Change {
+    let member = key("port member");
+    Change::Admit {
+        party: "port".parse().unwrap(),
+        key: member.public(),
+        possession: shown("port", &member),
+        authority: false,
+        node: Some(Box::new(Node {
+            network_key: key("port network").public(),
+            addresses: vec!["/dns4/node.port.example/tcp/9201".to_owned()],
+        })),
+    }
+}
+
+fn said_by_member(party: &str, action: Action) -> SignedEvent {
+    let event = Event {
+        network: genesis().network(),
+        signer: party.parse().unwrap(),
+        subject: Subject::Signer(party.parse().unwrap()),
+        sequence: 1,
+        floor: 0,
+        time: Millis(1_700_000_200_000),
+        place: None,
+        basis: None,
+        action,
+    };
+    SignedEvent::sign(event, &key(&format!("{party} member")))
+}
+
+fn proposal() -> SignedEvent {
+    let motion = Box::new(Motion { change: admission(), from: Height(0), few: false });
+    said_by_member("airline", Action::Propose { motion, until: Millis(1_701_209_800_000) })
+}
+
+fn ballot() -> SignedEvent {
+    let proposal = proposal().id();
+    said_by_member("handler", Action::Ballot { proposal, approve: true })
+}
+
+fn invite() -> Invite {
+    let address = "/dns4/node.airline.example/tcp/9201".to_owned();
+    let offered = Offered {
+        network: genesis().network(),
+        party: "port".parse().unwrap(),
+        by: "airline".parse().unwrap(),
+        url: "https://node.airline.example".to_owned(),
+        until: Millis(1_700_604_800_000),
+        nonce: [7; 16],
+        peers: vec![("airline".parse().unwrap(), vec![address])],
+    };
+    offered.sign(&key("airline member"))
+}
+
 /// The key with which the airline makes receipts for tools that know no Ed25519.
 fn es256() -> Es256SecretKey {
     Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap()
@@ -232,6 +293,8 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
     let statement = Statement::Precommit(Some(block));
     let sign_bytes = genesis().domain().sign_bytes(Height(7), Round(0), &statement);
     let hex = |bytes: &[u8]| Example::Hex(bytes.to_vec());
+    let print = admission().fingerprint(genesis().network()).unwrap();
+    let inviter = Fingerprint::of_inviter(genesis().network(), &key("airline member").public());
     vec![
         ("event.md", "event", hex(offer().bytes())),
         ("event.md", "event-id", hex(offer().id().as_bytes())),
@@ -259,6 +322,12 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
         ("trust.md", "policy", Example::Text(policy(&trust()).unwrap())),
         ("device-claim.md", "claim", Example::Text(format!("{}\n", claim()))),
         ("device-claim.md", "content", Example::Hex(claim().to_bytes())),
+        ("governance.md", "proposal", hex(proposal().bytes())),
+        ("governance.md", "ballot", hex(ballot().bytes())),
+        ("governance.md", "fingerprint", Example::Text(format!("{print}\n"))),
+        ("joining.md", "invite", Example::Text(format!("{}\n", invite()))),
+        ("joining.md", "content", Example::Hex(invite().to_bytes())),
+        ("joining.md", "inviter", Example::Text(format!("{inviter}\n"))),
         ("witness.md", "witness", Example::Text(format!("{}\n", witness()))),
         ("witness.md", "network-id", hex(witnessed_trust().network.as_bytes())),
         ("witness.md", "request", Example::Text(witness_request().to_string())),
@@ -324,6 +393,12 @@ fn the_examples_hold_together() {
     assert_eq!(SignedEvent::decode(offer().bytes()), Ok(offer()));
     assert!(offer().check_with(&key("forwarder.dock1").public()).is_ok());
     assert_eq!(claim().to_string().parse(), Ok(claim()));
+    assert!(admission().possession_holds(genesis().network()));
+    for event in [proposal(), ballot()] {
+        assert_eq!(SignedEvent::decode(event.bytes()), Ok(event));
+    }
+    assert_eq!(invite().to_string().parse(), Ok(invite()));
+    assert!(invite().is_by(&key("airline member").public()));
 
     let airline = key("airline cosigner");
     let cosignature = checkpoint().cosign(&airline, 1_700_000_201).signature;

@@ -299,7 +299,9 @@ impl Form {
             | Kind::Report
             | Kind::Testimony
             | Kind::Revoke
-            | Kind::Rotate => {
+            | Kind::Rotate
+            | Kind::Propose
+            | Kind::Ballot => {
                 return Err(format!(
                     "an event of type {kind} is about a key or carries signatures and has no JSON form"
                 ));

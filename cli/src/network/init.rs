@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::console::Report;
 use crate::failure::{Exit, Failure};
+use crate::join::Listen;
 use crate::keys::{self, Purpose};
 
 /// First ports of the nodes; each party takes the next one.
@@ -146,25 +147,23 @@ pub fn init(out: &Path, spec: &Spec) -> Result<Made, Failure> {
     keys::private_dir(out)?;
 
     let layout = Layout::new(out);
-    let mut members = Vec::new();
-    let mut validators = Vec::new();
-    let mut logs = Vec::new();
+    let mut seats = Vec::new();
     for party in &spec.parties {
         keys::private_dir(&layout.party(party).join("keys"))?;
         mark_new_key(&layout.party(party).join("data"))?;
         let new = |purpose| Ok(keys::create(&layout.key(party, purpose), purpose)?.public());
         let authority = spec.authorities.contains(party);
-        members.push(Member { party: party.clone(), key: new(Purpose::Member)?, authority });
-        validators.push(Validator {
+        let member = Member { party: party.clone(), key: new(Purpose::Member)?, authority };
+        let validator = Validator {
             party: party.clone(),
             consensus_key: new(Purpose::Consensus)?,
             cosigner_key: new(Purpose::Cosigner)?,
             network_key: new(Purpose::Network)?,
-        });
-        logs.push((party.clone(), new(Purpose::Log)?));
+        };
+        seats.push(Seat { member, validator, log: new(Purpose::Log)? });
     }
-    let genesis = genesis(spec, members, validators)?;
-    write_shared(&layout, &genesis, logs)?;
+    let genesis = found(&spec.origin, spec.time, spec.witnesses.clone(), &seats)?;
+    write_shared(&layout, &genesis, seats.into_iter().map(Seat::log).collect())?;
     for own in &addresses {
         let party = &own.party;
         write_file(&layout.party(party).join("genesis.cbor"), &genesis.to_bytes())?;
@@ -200,22 +199,48 @@ fn addresses(spec: &Spec) -> Result<Vec<Address>, Failure> {
     spec.parties.iter().enumerate().map(of).collect()
 }
 
-fn genesis(
-    spec: &Spec,
-    mut members: Vec<Member>,
-    validators: Vec<Validator>,
+/// A party of a new network: a member whose node votes, and the key of the log that it serves.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    member: Member,
+    validator: Validator,
+    log: PublicKey,
+}
+
+impl Seat {
+    pub(crate) const fn new(member: Member, validator: Validator, log: PublicKey) -> Self {
+        Self { member, validator, log }
+    }
+
+    /// For the trust file.
+    pub(crate) fn log(self) -> (PartyId, PublicKey) {
+        (self.member.party, self.log)
+    }
+}
+
+/// The genesis of these parties.
+///
+/// # Errors
+/// When they contradict each other.
+pub(crate) fn found(
+    origin: &str,
+    time: Millis,
+    witnesses: Vec<Witness>,
+    seats: &[Seat],
 ) -> Result<Genesis, Failure> {
     let bad = |e: &dyn std::error::Error| {
         Failure::usage("bad_network", e, "see `consign network init --help`")
     };
+    let mut members: Vec<_> = seats.iter().map(|seat| seat.member.clone()).collect();
     members.sort_by(|a, b| a.party.cmp(&b.party));
+    let validators = seats.iter().map(|seat| seat.validator.clone()).collect();
     let set = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
-    Genesis::new(&spec.origin, spec.time, members, set, Params::default())
-        .and_then(|genesis| genesis.with_witnesses(spec.witnesses.clone()))
+    Genesis::new(origin, time, members, set, Params::default())
+        .and_then(|genesis| genesis.with_witnesses(witnesses))
         .map_err(|e| bad(&e))
 }
 
-fn write_shared(
+pub(crate) fn write_shared(
     layout: &Layout,
     genesis: &Genesis,
     logs: Vec<(PartyId, PublicKey)>,
@@ -272,15 +297,87 @@ fn node_config(network: NetworkId, own: &Address, all: &[Address], few: bool) ->
     text
 }
 
+/// Where a node that is there already is met.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Whose.
+    pub party: PartyId,
+    /// Multiaddresses.
+    pub addresses: Vec<String>,
+}
+
+const AFTER_GENESIS: &str =
+    "# Not of the genesis: the ledger says who it is.\nafter_genesis = true\n";
+
+/// The configuration of a node that joins: the ledger says whose it is, and who else is there.
+pub(crate) fn joining_config(
+    network: NetworkId,
+    party: &PartyId,
+    listen: &Listen,
+    peers: &[Peer],
+) -> String {
+    let Listen { rpc, p2p, .. } = listen;
+    let mut text = format!(
+        "# The node of {party}. Paths are relative to this file; `consignd config check` reads it as\n\
+         # the start does.\n\n\
+         [network]\ngenesis = \"genesis.cbor\"\n\
+         # The name of the network; another genesis is refused.\nid = \"{network}\"\n\
+         \n[node]\nparty = \"{party}\"\ndata_dir = \"data\"\nkeys_dir = \"keys\"\n\
+         {AFTER_GENESIS}\
+         \n[rpc]\nlisten = \"{rpc}\"\n\n[p2p]\nlisten = [\"{p2p}\"]\n"
+    );
+    for peer in peers {
+        let addresses: Vec<_> = peer.addresses.iter().map(|a| format!("\"{a}\"")).collect();
+        let _ = write!(
+            text,
+            "\n[[p2p.peer]]\nparty = \"{}\"\naddresses = [{}]\n",
+            peer.party,
+            addresses.join(", ")
+        );
+    }
+    text
+}
+
+/// The configuration of a founder's node.
+pub(crate) fn founding_config(
+    network: NetworkId,
+    party: &PartyId,
+    listen: &Listen,
+    peers: &[Peer],
+    few: bool,
+) -> String {
+    let text = joining_config(network, party, listen, peers);
+    let (first, rest) = text.split_once(AFTER_GENESIS).unwrap_or((&text, ""));
+    let few = if few {
+        "# Fewer than four validators survive no fault: for development only.\nallow_few_validators = true\n"
+    } else {
+        ""
+    };
+    format!("{first}{rest}").replacen("\n[node]\n", &format!("{few}\n[node]\n"), 1)
+}
+
+/// Refuses to write over a file.
+///
+/// # Errors
+/// When it is there.
+pub(crate) fn refuse_if_there(path: &Path) -> Result<(), Failure> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let message = format!("{} is there already and is not overwritten", path.display());
+    let help = "choose another directory, or remove the file yourself";
+    Err(Failure::new(Exit::Refused, "file_exists", message, help))
+}
+
 /// Leaves the mark that the consensus key has signed nothing yet. The node takes it away at its first
 /// start; an empty disk without it is a lost disk, on which the node does not sign.
-fn mark_new_key(data: &Path) -> Result<(), Failure> {
+pub(crate) fn mark_new_key(data: &Path) -> Result<(), Failure> {
     keys::private_dir(data)?;
     let path = data.join("new-consensus-key");
     fs::write(&path, "").map_err(|e| Failure::file("write", &path, e))
 }
 
-fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
+pub(crate) fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
     let entries = match fs::read_dir(out) {
         Ok(entries) => entries.count(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
@@ -294,7 +391,7 @@ fn refuse_unless_empty(out: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, "directory_not_empty", message, help))
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|e| Failure::file("write", path, e))
 }
 

@@ -13,18 +13,28 @@ use consign_types::party::PartyId;
 use consign_types::time::Millis;
 use consign_types::witness::Witness;
 
-pub use init::{Layout, Ports, Spec, init};
+pub use init::{Layout, Peer, Ports, Spec, init};
+pub(crate) use init::{
+    Seat, found, founding_config, joining_config, mark_new_key, refuse_if_there,
+    refuse_unless_empty, write_file, write_shared,
+};
 pub use inspect::read_genesis;
 
+use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::instant;
+use crate::join::{self, FoundArgs, InviteArgs, invite};
 
 /// `consign network`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a network: a genesis, a trust file and one directory for each party, with fresh keys
     Init(InitArgs),
+    /// Make a network of what its parties ask for, each with its own keys
+    Found(Box<FoundArgs>),
+    /// Make a string with which a party asks to join, once
+    Invite(Box<InviteArgs>),
     /// Show what a genesis file says
     Inspect {
         /// The genesis file
@@ -65,7 +75,7 @@ pub struct InitArgs {
 ///
 /// # Errors
 /// When the network cannot be made or read.
-pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
+pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(args) => {
             let ports = Ports { rpc: args.base_port, p2p: args.p2p_base_port };
@@ -79,6 +89,8 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
             };
             console.result(&init(&args.out, &spec)?)
         }
+        Command::Found(args) => join::found(console, *args),
+        Command::Invite(args) => invite(console, global, *args).await,
         Command::Inspect { file } => console.result(&inspect::inspect(&file)?),
     }
 }

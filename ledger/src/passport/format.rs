@@ -154,6 +154,19 @@ impl<'a> Draft<'a> {
     }
 }
 
+impl Canonical for SetLink {
+    const WHAT: &'static str = "change of the validator set";
+    const BYTES_MAX: usize = 64 * 1024;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        write_link(self, to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        read_link(from)
+    }
+}
+
 pub(crate) fn write_link(link: &SetLink, to: &mut Writer<'_>) {
     to.array(5).sure();
     link.record.write(to);

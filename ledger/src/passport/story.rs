@@ -146,6 +146,9 @@ fn what(step: &Step) -> String {
         }
         Action::Report { .. } => format!("reported {unit}"),
         Action::Rotate { .. } => format!("rotated {unit}"),
+        Action::Propose { motion, .. } => format!("proposed that {}", motion.change),
+        Action::Ballot { approve: true, .. } => "approved a proposal".into(),
+        Action::Ballot { approve: false, .. } => "rejected a proposal".into(),
         Action::Revoke { .. } => format!("revoked {unit}"),
     }
 }

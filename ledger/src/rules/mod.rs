@@ -9,6 +9,7 @@ mod contain;
 mod correct;
 mod custody;
 mod device;
+mod govern;
 mod handover;
 mod journey;
 mod report;
@@ -28,6 +29,7 @@ use crate::errors::Rejection;
 use crate::signer::{BadNumber, SignerState, Status};
 use crate::unit::{Booking, Closed};
 
+pub use govern::settle;
 pub use tx::{Change, Tx};
 
 /// What `event` changes on top of `layer` on top of `view`.
@@ -60,6 +62,9 @@ fn admit_signer<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result
         return Err(Rejection::WrongKey { signer });
     }
     may_sign(&signer, &state, tx.time())?;
+    if tx.member(signer.party()).is_none_or(|member| member.expelled.is_some()) {
+        return Err(Rejection::NotMember { party: signer.party().clone() });
+    }
     let kind = event.action.kind();
     // Its key is everybody's own to change.
     if !state.kinds.has(kind) && kind != Kind::Rotate {
@@ -155,6 +160,8 @@ fn dispatch<V: StateView>(tx: &mut Tx<'_, V>, verified: &Verified) -> Result<(),
         Action::Rotate { key, possession, first } => {
             device::rotate(tx, event, key, possession, *first)
         }
+        Action::Propose { motion, until } => govern::propose(tx, event, motion, *until),
+        Action::Ballot { proposal, approve } => govern::ballot(tx, event, *proposal, *approve),
         Action::Revoke { suspected_since } => device::revoke(tx, event, *suspected_since),
     }
 }

@@ -15,6 +15,7 @@ use consign_types::validator::ValidatorSet;
 use crate::apply::{BlockContext, Layer, Named};
 use crate::entry::{EntryKey, FaultState, LogState, MemberState, StateView, read};
 use crate::errors::Rejection;
+use crate::governance::{Governance, Proposal};
 use crate::signer::SignerState;
 use crate::unit::{Around, Counters, Custody, UnitState, next_head};
 
@@ -47,6 +48,12 @@ impl<'a, V: StateView> Tx<'a, V> {
         id: EventId,
     ) -> Self {
         Self { view, below, context, leaf, id, changed: Layer::default(), named: Vec::new() }
+    }
+
+    /// What happens after the last event of a block.
+    pub fn after(view: &'a V, below: &'a Layer, context: &'a BlockContext) -> Self {
+        let leaf = LeafIndex(u64::MAX);
+        Self::new(view, below, context, leaf, EventId::default())
     }
 
     /// What changed.
@@ -83,7 +90,7 @@ impl<'a, V: StateView> Tx<'a, V> {
     /// Whether `party` is a member, and an authority.
     pub fn member(&self, party: &PartyId) -> Option<MemberState> {
         let changed = self.changed.members.get(party).or_else(|| self.below.members.get(party));
-        changed.copied().or_else(|| read(self.view, &EntryKey::Member(party.clone())))
+        changed.cloned().or_else(|| read(self.view, &EntryKey::Member(party.clone())))
     }
 
     /// Changes what is known of a member.
@@ -111,6 +118,44 @@ impl<'a, V: StateView> Tx<'a, V> {
     /// The validator set in force.
     pub fn validators(&self) -> Option<ValidatorSet> {
         read(self.view, &EntryKey::Validators)
+    }
+
+    /// The validator set from the next block on, as far as it is decided.
+    pub fn next_validators(&self) -> Option<ValidatorSet> {
+        let changed = self.changed.validators.as_ref().or(self.below.validators.as_ref());
+        changed.cloned().or_else(|| self.validators())
+    }
+
+    /// Changes the validator set from the next block on.
+    pub fn put_validators(&mut self, set: Option<ValidatorSet>) {
+        self.changed.validators = set;
+    }
+
+    /// Changes the parameters from the next block on.
+    pub const fn put_params(&mut self, params: Option<Params>) {
+        self.changed.params = params;
+    }
+
+    /// Who is a member, and which proposals wait.
+    pub fn governance(&self) -> Governance {
+        let changed = self.changed.governance.as_ref().or(self.below.governance.as_ref());
+        changed.cloned().or_else(|| read(self.view, &EntryKey::Governance)).unwrap_or_default()
+    }
+
+    /// Changes who is a member, or which proposals wait.
+    pub fn put_governance(&mut self, governance: Governance) {
+        self.changed.governance = Some(governance);
+    }
+
+    /// A proposal about the network.
+    pub fn motion(&self, id: &EventId) -> Option<Proposal> {
+        let changed = self.changed.motions.get(id).or_else(|| self.below.motions.get(id));
+        changed.cloned().or_else(|| read(self.view, &EntryKey::Proposal(*id)))
+    }
+
+    /// Changes a proposal about the network.
+    pub fn put_motion(&mut self, id: EventId, proposal: Proposal) {
+        self.changed.motions.insert(id, proposal);
     }
 
     /// The network's parameters.

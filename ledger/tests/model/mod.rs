@@ -152,7 +152,14 @@ impl Model {
             let member = Signer {
                 key: support::key(name).public(),
                 past: Vec::new(),
-                kinds: KindSet::of(&[Kind::Enrol, Kind::Report, Kind::Testimony, Kind::Revoke]),
+                kinds: KindSet::of(&[
+                    Kind::Enrol,
+                    Kind::Report,
+                    Kind::Testimony,
+                    Kind::Revoke,
+                    Kind::Propose,
+                    Kind::Ballot,
+                ]),
                 places: Vec::new(),
                 classes: Vec::new(),
                 used: BTreeSet::new(),

@@ -292,10 +292,10 @@ fn status(desk: &Desk, name: &str) -> Status {
 fn a_report_suspends_the_device_and_counts_against_its_member() {
     let mut desk = Desk::new();
     let before = desk.entries.clone();
-    assert_eq!(member(&desk, "forwarder"), MemberState { authority: false, faults: 0 });
+    assert_eq!(member(&desk, "forwarder"), MemberState { faults: 0, ..MemberState::default() });
     let evidence = suspend(&mut desk, DOCK);
     assert_eq!(status(&desk, DOCK), Status::Suspended { evidence });
-    assert_eq!(member(&desk, "forwarder"), MemberState { authority: false, faults: 1 });
+    assert_eq!(member(&desk, "forwarder"), MemberState { faults: 1, ..MemberState::default() });
     assert_eq!(status(&desk, "forwarder.dock2"), Status::Active);
     assert_ne!(desk.entries, before);
     // Another number is another fault, and leaves the device as it is.

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+pub mod council;
 pub mod faults;
 pub mod node;
 pub mod scene;

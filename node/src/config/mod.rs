@@ -349,9 +349,7 @@ impl Reader {
 
     fn check_network(&mut self, genesis: &Genesis, party: Option<&PartyId>, keys: Option<&Keys>) {
         let validators = genesis.validators().validators();
-        let allowed =
-            matches!(self.values.get("network.allow_few_validators"), Some((Value::Flag(true), _)));
-        if validators.len() < 4 && !allowed {
+        if validators.len() < 4 && !self.flag("network.allow_few_validators") {
             let what = format!(
                 "the network has {} validators and survives no fault; 4 survive one",
                 validators.len()
@@ -359,11 +357,16 @@ impl Reader {
             let mend = "for development set network.allow_few_validators = true";
             self.values.refuse("network.genesis", what, mend);
         }
-        let Some(party) = party else { return };
+        // Whoever came later, or has other keys by now, stands on the ledger, which the start compares with.
+        let Some(party) = party.filter(|_| !self.flag("node.after_genesis")) else { return };
         if !genesis.members().iter().any(|member| member.party == *party) {
             let names: Vec<_> = genesis.members().iter().map(|m| m.party.as_str()).collect();
             let what = format!("node.party: {party} is not a member of this network");
-            self.values.refuse("node.party", what, format!("write one of {}", names.join(", ")));
+            let mend = format!(
+                "write one of {}; a party that was admitted later sets node.after_genesis = true",
+                names.join(", ")
+            );
+            self.values.refuse("node.party", what, mend);
         }
         let own = validators.iter().find(|v| v.party == *party);
         let (Some(own), Some(keys)) = (own, keys) else { return };
@@ -386,7 +389,7 @@ impl Reader {
         let validators = genesis.validators().validators();
         for (at, (i, Peer { party, .. })) in peers.iter().enumerate() {
             let name = format!("p2p.peer[{i}].party");
-            if !validators.iter().any(|v| v.party == *party) {
+            if !self.flag("node.after_genesis") && !validators.iter().any(|v| v.party == *party) {
                 let names: Vec<_> = validators.iter().map(|v| v.party.as_str()).collect();
                 let what = format!("{name}: {party} runs no validator of this network");
                 self.values.refuse(&name, what, format!("write one of {}", names.join(", ")));
@@ -409,6 +412,10 @@ impl Reader {
 
     fn path(&self, name: &str) -> Option<PathBuf> {
         self.text(name).map(|(text, _)| self.base.join(text))
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some((Value::Flag(true), _)))
     }
 
     fn number(&self, name: &str) -> Option<u64> {

@@ -75,7 +75,7 @@ const fn number(
 }
 
 /// Every setting.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 25] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -84,6 +84,7 @@ pub const SETTINGS: [Setting; 24] = [
     setting("node.keys_dir", Kind::Path, Unset::Refused, "\"keys\""),
     setting("node.receipt_key", Kind::Path, Unset::Nothing, "\"keys/receipt.key\""),
     setting("node.passphrase_file", Kind::Path, Unset::Nothing, "\"passphrase\""),
+    setting("node.after_genesis", Kind::Flag, Unset::Flag(false), "true"),
     setting("rpc.listen", Kind::Text, Unset::Refused, "\"127.0.0.1:9101\""),
     number("rpc.connections_max", "connections", (1, 65_536), 512, "512"),
     number("rpc.subscriptions_per_connection_max", "subscriptions", (1, 1_024), 32, "32"),

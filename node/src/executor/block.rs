@@ -16,6 +16,7 @@ use consign_types::event::Verified;
 use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
 use consign_types::merkle;
 use consign_types::time::Millis;
+use consign_types::validator::ValidatorSet;
 
 use crate::state::Committed;
 use crate::store::{Fault, Tip};
@@ -214,7 +215,7 @@ fn close(
         parent: tip.block,
         map_root,
         set,
-        next_set: set,
+        next_set: outcome.validators().map_or(set, ValidatorSet::hash),
         events: events.len() as u32,
     };
     let (mut frontier, mut hashes) = (committed.frontier(), Vec::with_capacity(events.len() + 2));

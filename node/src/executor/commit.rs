@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use consign_ledger::apply::enrolments;
+use consign_ledger::entry::EntryKey;
+use consign_ledger::governance::Proposal;
 use consign_types::block::LeafIndex;
 use consign_types::certificate::Certificate;
 use consign_types::codec::Canonical as _;
@@ -15,8 +17,13 @@ use tracing::{debug, info};
 use super::Executor;
 use super::block::{Executed, execute};
 use crate::driver;
-use crate::store::{Fault, StoredBlock, Tip, decode_body};
+use crate::store::{Fault, SetInForce, StoredBlock, Tip, decode_body};
 use crate::wire::Body;
+
+/// Whether the entry says whose nodes may connect.
+const fn is_roster(key: &EntryKey) -> bool {
+    matches!(key, EntryKey::Member(_) | EntryKey::Governance)
+}
 
 impl Executor {
     /// Commits a decided block durably. A second time is answered and changes nothing.
@@ -96,15 +103,44 @@ impl Executor {
         );
         batch.forget_bodies(height);
         batch.tip(&tip);
+        for (key, value) in outcome.writes() {
+            if let EntryKey::Proposal(id) = key {
+                let proposal = Proposal::from_bytes(value);
+                let proposal = proposal.map_err(|e| store.damaged("proposal entry", e))?;
+                batch.proposal(proposal.number, id);
+            }
+        }
+        let next = outcome.validators().map(|set| {
+            let (from, above) = (height.next(), size);
+            SetInForce { from, above, set: set.clone() }
+        });
+        if let Some(next) = &next {
+            batch.set(next);
+        }
         // It cosigns only what it has committed, and its word lies in the block's own write.
-        let cosigned = self.cosigner.prepare(&tip);
+        let cosigned = self.cosigner.prepare(&tip, &self.committed.validators_at(height));
         if let Some(state) = &cosigned {
             batch.cosigned(state);
         }
         batch.write()?;
 
         let ids: Vec<EventId> = events.iter().map(|event| event.signed().id()).collect();
-        self.committed.advance(tip.clone(), self.committed.validators(), frontier);
+        let (set_changes, settled) = (next.is_some(), outcome.writes().keys().any(is_roster));
+        self.committed.advance(tip.clone(), next, frontier);
+        if set_changes || settled {
+            self.committed.note_roster();
+        }
+        if set_changes {
+            self.cosigner.set_changed(tip.size);
+            let set = self.committed.validators();
+            info!(
+                code = "ledger.validators.changed",
+                from = height.next().0,
+                validators = set.count(),
+                survives = set.faults(),
+                quorum = set.quorum(),
+            );
+        }
         if let Some(state) = cosigned {
             self.cosigner.publish(&self.committed, &state);
         }

@@ -7,6 +7,7 @@ mod device;
 mod evidence;
 mod feeds;
 mod files;
+mod govern;
 mod passport;
 mod proofs;
 mod unit;
@@ -19,18 +20,20 @@ use consign_consensus::{Signing, Status as EngineStatus};
 use consign_ledger::errors::Rejection;
 use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
-    BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
+    Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
     DeviceState, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
-    Finality, HistoryPage, InclusionView, MemberView, MembersView, PassportView, PeerView,
-    PoolView, ReceiptView, StatusView, Submitted, SyncView, Text, UnitView, ValidatorView,
-    ValidatorsView,
+    Finality, GenesisView, HistoryPage, InclusionView, MembersView, PassportView, PeerView,
+    PoolView, ProposalView, ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView,
+    StatusView, Submitted, SyncView, Text, UnitView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
+use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
@@ -57,6 +60,8 @@ pub struct Serving {
     party: PartyId,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
+    /// Held while a request to join is taken: an invitation is good once.
+    joining: Arc<Mutex<()>>,
 }
 
 impl Serving {
@@ -68,6 +73,7 @@ impl Serving {
             party: config.party.clone(),
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
+            joining: Arc::default(),
         }
     }
 
@@ -450,7 +456,7 @@ impl Backend for Serving {
             let leaves = sure(store.leaves(block.first, u64::from(header.events)));
             let decoded = leaves.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
             let event_ids = decoded.map(|event| event.id().into()).collect();
-            let set = own.parts.committed.validators();
+            let set = own.parts.committed.validators_at(height);
             let certificate = block.certificate.as_ref();
             let signers = certificate.map_or_else(Vec::new, |certificate| {
                 let by = certificate.precommits.iter().filter_map(|(index, _)| set.get(*index));
@@ -471,29 +477,40 @@ impl Backend for Serving {
     }
 
     async fn members(&self) -> Result<MembersView, RpcError> {
-        let committed = &self.parts.committed;
-        let set = committed.validators();
-        let members = committed.genesis().members().iter().map(|member| {
-            let at = set.validators().iter().position(|v| v.party == member.party);
-            let validator = at.and_then(|at| set.validators().get(at).map(|v| (at, v)));
-            MemberView {
-                party: member.party.clone().into(),
-                key: member.key.into(),
-                authority: member.authority,
-                validator: validator.map(|(at, v)| ValidatorView {
-                    index: at as u16,
-                    consensus_key: v.consensus_key.into(),
-                    cosigner_key: v.cosigner_key.into(),
-                    network_key: v.network_key.into(),
-                }),
-            }
-        });
-        Ok(MembersView {
-            height: committed.tip().height().0,
-            set: set.hash().into(),
-            validators: self.validators_view(),
-            members: members.collect(),
-        })
+        self.blocking(|own| own.members_view()).await
+    }
+
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError> {
+        self.blocking(move |own| own.proposal_view(id)).await
+    }
+
+    async fn proposals(
+        &self,
+        cursor: Option<Cursor>,
+        limit: PageLimit,
+    ) -> Result<ProposalsPage, RpcError> {
+        self.blocking(move |own| own.proposals_page(cursor.as_ref(), limit)).await
+    }
+
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError> {
+        self.blocking(move |own| own.sets_view(since)).await
+    }
+
+    async fn genesis(&self) -> Result<GenesisView, RpcError> {
+        let genesis = self.parts.committed.genesis();
+        Ok(GenesisView { network: genesis.network().into(), genesis: Base64(genesis.to_bytes()) })
+    }
+
+    async fn submit_request(
+        &self,
+        invite: String,
+        request: JoinRequest,
+    ) -> Result<RequestView, RpcError> {
+        self.blocking(move |own| own.take_request(&invite, request)).await
+    }
+
+    async fn requests(&self) -> Result<RequestsView, RpcError> {
+        self.blocking(|own| Ok(own.requests_view())).await
     }
 
     fn subscribe(
@@ -534,7 +551,7 @@ impl Backend for Serving {
 }
 
 impl Serving {
-    fn validators_view(&self) -> ValidatorsView {
+    pub(super) fn validators_view(&self) -> ValidatorsView {
         let voting = matches!(self.signing(), Some(Signing::Allowed));
         ValidatorsView::of(&self.parts.committed.validators(), voting)
     }

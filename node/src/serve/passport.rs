@@ -116,7 +116,7 @@ impl Source for Snapshot<'_> {
             note: self.latest.note.clone(),
             record: self.latest.record.clone(),
             path: proof.path,
-            set: self.serving.parts.committed.validators(),
+            set: self.serving.parts.committed.validators_at(self.latest.record.height),
         })
     }
 
@@ -147,9 +147,8 @@ impl Source for Snapshot<'_> {
         })
     }
 
-    /// Validator sets do not change yet.
-    fn set_links(&self, _: Height) -> Result<Vec<SetLink>, RpcError> {
-        Ok(Vec::new())
+    fn set_links(&self, since: Height) -> Result<Vec<SetLink>, RpcError> {
+        self.serving.set_links(since, self.latest.record.height)
     }
 }
 

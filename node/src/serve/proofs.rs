@@ -109,7 +109,8 @@ impl Serving {
         })?;
         let internal = |e: &dyn std::fmt::Display| RpcError::internal(e.to_string());
         let parsed: Note = note.parse().map_err(|e| internal(&e))?;
-        let (origin, set) = (committed.genesis().origin(), committed.validators());
+        let claimed = Checkpoint::from_text(parsed.text()).map_err(|e| internal(&e))?;
+        let (origin, set) = (committed.genesis().origin(), committed.validators_of(claimed.size));
         let proven = checkpoint::verify(&parsed, origin, &set).map_err(|e| internal(&e))?;
         let last = LeafIndex(proven.checkpoint.size.0.saturating_sub(1));
         let cosigned_by = proven.validators.iter().filter_map(|index| set.get(*index));

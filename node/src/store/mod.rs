@@ -8,6 +8,7 @@
 mod batch;
 mod cache;
 mod evidence;
+mod governance;
 mod history;
 mod keys;
 mod past;
@@ -20,6 +21,7 @@ use std::sync::Mutex;
 
 pub use batch::{BlockBatch, decode_body};
 pub use evidence::{By, Keeping};
+pub use governance::{REQUESTS_MAX, SetInForce};
 pub use history::InHistory;
 pub use read::MapReader;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
@@ -53,12 +55,15 @@ mod cf {
     /// Files that name who misbehaved; see [`super::evidence`].
     pub const EVIDENCE: &str = "evidence";
 
+    /// Validator sets and proposals; see [`super::governance`].
+    pub const GOVERNANCE: &str = "governance";
+
     /// Devices and the events of signers; see [`super::signers`].
     pub const SIGNERS: &str = "signers";
 
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         META, BLOCKS, LEAVES, HASHES, EVENTS, HISTORY, ENTRIES, MAP_NODES, MAP_STALE, BODIES,
-        NOTES, EVIDENCE, SIGNERS,
+        NOTES, EVIDENCE, GOVERNANCE, SIGNERS,
     ];
 }
 

@@ -13,12 +13,13 @@ use serde_json::Value;
 use super::read::read;
 use crate::backend::{Backend, Leaf};
 use crate::errors::RpcError;
-use crate::methods::{Call, DISCOVER, GetMembers, GetStatus};
+use crate::methods::{Call, DISCOVER, GetGenesis, GetMembers, GetStatus, ListRequests};
 use crate::openrpc::OPENRPC;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
-    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetReceipt, GetUnit,
-    ListDevices, SubmitBatch, SubmitEvent, SubmitEvidence, wait_timeout,
+    GetEventStatus, GetEvidence, GetHistory, GetInclusion, GetPassport, GetProposal, GetReceipt,
+    GetSets, GetUnit, ListDevices, ListProposals, SubmitBatch, SubmitEvent, SubmitEvidence,
+    SubmitRequest, wait_timeout,
 };
 use crate::views::{
     Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
@@ -56,6 +57,9 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetEvidence| async move {
         n.evidence(p.evidence_id.map(|id| id.0), p.cursor, p.limit).await
     })?;
+    call(to, |n: Node, p: GetProposal| async move { n.proposal(p.proposal_id.0).await })?;
+    call(to, |n: Node, p: ListProposals| async move { n.proposals(p.cursor, p.limit).await })?;
+    call(to, |n: Node, p: GetSets| async move { n.sets(Height(p.since_height)).await })?;
     call(to, |n: Node, p: GetDevice| async move { n.device(p.device_id.0).await })?;
     call(to, |n: Node, p: ListDevices| async move {
         n.devices(p.party.map(|party| party.0), p.state, p.cursor, p.limit).await
@@ -63,6 +67,12 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetDeviceHistory| async move {
         n.device_history(p.device_id.0, p.cursor, p.limit).await
     })?;
+    call(to, |n: Node, _: GetGenesis| async move { n.genesis().await })?;
+    call(
+        to,
+        |n: Node, p: SubmitRequest| async move { n.submit_request(p.invite, p.request).await },
+    )?;
+    call(to, |n: Node, _: ListRequests| async move { n.requests().await })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }

@@ -221,6 +221,20 @@ pub struct MemberView {
     /// Its validator, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator: Option<ValidatorView>,
+    /// Where its node is met, where a proposal said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeView>,
+}
+
+/// Where a member's node is met.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NodeView {
+    /// Ed25519 key of its libp2p identity.
+    pub network_key: Text<PublicKey>,
+    /// Multiaddresses that peers dial, best first.
+    pub addresses: Vec<String>,
 }
 
 /// A validator.

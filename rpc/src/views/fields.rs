@@ -84,6 +84,17 @@ pub(crate) fn of(action: &Action) -> Map<String, Value> {
         Action::Rotate { key, possession, first } => json!({
             "key": text(key), "possession": possession.to_hex(), "first": first,
         }),
+        Action::Propose { motion, until } => json!({
+            "change": motion.change.as_str(),
+            "sentence": text(&motion.change),
+            "party": motion.change.party().map(text),
+            "from": motion.from.0,
+            "few": motion.few,
+            "until": Moment::from(*until),
+        }),
+        Action::Ballot { proposal, approve } => json!({
+            "proposal": text(proposal), "approve": approve,
+        }),
         Action::Revoke { suspected_since } => json!({
             "suspectedSince": suspected_since.map(Moment::from),
         }),

@@ -8,6 +8,7 @@ pub mod chain;
 pub mod device;
 pub mod event;
 pub mod evidence;
+pub mod govern;
 pub mod log;
 pub mod text;
 pub mod unit;
@@ -15,8 +16,8 @@ pub mod unit;
 mod fields;
 
 pub use chain::{
-    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, PeerView, PoolView,
-    StatusView, SyncView, ValidatorView, ValidatorsView,
+    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, NodeView, PeerView,
+    PoolView, StatusView, SyncView, ValidatorView, ValidatorsView,
 };
 pub use device::{
     DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,
@@ -26,6 +27,7 @@ pub use event::{
     Update,
 };
 pub use evidence::{AccusedView, EvidencePage, EvidenceView, ReportedView};
+pub use govern::{GenesisView, ProposalView, ProposalsPage, RequestView, RequestsView, SetsView};
 pub use log::{CheckpointView, ConsistencyView, InclusionView, PassportView, ReceiptView};
 pub use text::{Base64, Moment, Text};
 pub use unit::{

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::methods::{GetGenesis, ListRequests};
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::{
-    GetDevice, GetDeviceHistory, GetEvidence, ListDevices, SubmitEvidence, Wait,
+    GetDevice, GetDeviceHistory, GetEvidence, GetProposal, GetSets, ListDevices, ListProposals,
+    SubmitEvidence, SubmitRequest, Wait,
 };
 use consign_rpc::server::ServerLimits;
-use consign_rpc::views::{Base64, BatchItem, DeviceState, EventStatus};
+use consign_rpc::views::{Base64, BatchItem, DeviceState, EventStatus, SetsView};
 use consign_types::cose_receipt::Algorithm;
 use serde_json::{Value, json};
 
@@ -42,6 +44,18 @@ async fn every_call_answers_what_the_node_said() {
         assert_eq!(receipt, Ok(samples::receipt(4)));
         let receipt = client.event_receipt(event, Algorithm::Es256).await;
         assert_eq!(receipt, Ok(samples::receipt(5)));
+        let proposal_id = samples::proposal().proposal_id;
+        assert_eq!(client.call(&GetProposal { proposal_id }).await, Ok(samples::proposal()));
+        let page = client.call(&ListProposals::default()).await.expect("a page");
+        assert_eq!(page.data, [samples::proposal()]);
+        let sets = client.call(&GetSets { since_height: 6 }).await;
+        assert_eq!(sets, Ok(SetsView { height: 7, links: vec![Base64(vec![1, 2, 3])] }));
+        assert_eq!(client.call(&GetGenesis::default()).await, Ok(samples::genesis()));
+        let request = samples::join_request();
+        let asked = SubmitRequest { invite: "handler".to_owned(), request };
+        assert_eq!(client.call(&asked).await, Ok(samples::request()));
+        let requests = client.call(&ListRequests::default()).await.expect("a list").requests;
+        assert_eq!(requests, [samples::request()]);
         let evidence = Base64(vec![1, 2, 3]);
         let kept = client.call(&SubmitEvidence { evidence }).await;
         assert_eq!(kept, Ok(samples::evidence()));

@@ -28,6 +28,9 @@ pub fn parameters() -> BTreeMap<&'static str, Value> {
         ("proof_getInclusion", json!({ "index": 4, "size": 7 })),
         ("proof_getReceipt", json!({ "index": 4, "alg": "es256" })),
         ("proof_getConsistency", json!({ "from": 3, "to": 7 })),
+        ("gov_get", json!({ "proposalId": samples::proposal().proposal_id.to_string() })),
+        ("gov_list", json!({ "cursor": "start", "limit": 2 })),
+        ("proof_getSets", json!({ "sinceHeight": 3 })),
         ("audit_submitEvidence", json!({ "evidence": "AQID" })),
         // `evidenceId` wants no cursor; a fake does not mind.
         (
@@ -44,6 +47,9 @@ pub fn parameters() -> BTreeMap<&'static str, Value> {
         ("chain_getBlock", json!({ "height": 3 })),
         ("chain_getBlocks", json!({ "cursor": "start", "limit": 2, "order": "desc" })),
         ("chain_getMembers", json!({})),
+        ("chain_getGenesis", json!({})),
+        ("gov_submitRequest", json!({ "invite": "handler", "request": samples::join_request() })),
+        ("gov_listRequests", json!({})),
         ("chain_subscribeBlocks", json!({ "fromCursor": "start" })),
         (
             "custody_subscribeEvents",

@@ -8,14 +8,16 @@ use axum::body::Bytes;
 use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
 use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, Page, PageLimit};
 use consign_rpc::params::Wait;
 use consign_rpc::server::{Access, ServerLimits, serve};
 use consign_rpc::subscription::{Publisher, SubscriptionStream, feed};
 use consign_rpc::views::{
-    BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
-    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, HistoryPage,
-    InclusionView, MembersView, PassportView, ReceiptView, StatusView, Submitted, Update,
+    Base64, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
+    DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
+    HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;
@@ -193,6 +195,37 @@ impl Backend for Fake {
 
     async fn passport(&self, _: UnitId, since: Height) -> Result<PassportView, RpcError> {
         Ok(samples::passport(since.0))
+    }
+
+    async fn proposal(&self, id: EventId) -> Result<ProposalView, RpcError> {
+        let view = samples::proposal();
+        let known = id == view.proposal_id.0;
+        known.then_some(view).ok_or_else(|| RpcError::not_found("no such proposal"))
+    }
+
+    async fn proposals(&self, _: Option<Cursor>, _: PageLimit) -> Result<ProposalsPage, RpcError> {
+        Ok(Page { data: vec![samples::proposal()], next_cursor: None, has_next_page: false })
+    }
+
+    async fn sets(&self, since: Height) -> Result<SetsView, RpcError> {
+        Ok(SetsView { height: since.0 + 1, links: vec![Base64(vec![1, 2, 3])] })
+    }
+
+    async fn genesis(&self) -> Result<GenesisView, RpcError> {
+        Ok(samples::genesis())
+    }
+
+    async fn submit_request(
+        &self,
+        invite: String,
+        request: JoinRequest,
+    ) -> Result<RequestView, RpcError> {
+        let invited_by = invite.parse().map_err(|e| RpcError::invalid_params("invite", e))?;
+        Ok(RequestView { invited_by, request, ..samples::request() })
+    }
+
+    async fn requests(&self) -> Result<RequestsView, RpcError> {
+        Ok(RequestsView { requests: vec![samples::request()] })
     }
 
     async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError> {

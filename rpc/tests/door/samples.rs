@@ -1,11 +1,13 @@
 //! One value of every view.
 
+use consign_rpc::join::{JoinRequest, ShownKey};
 use consign_rpc::views::{
     AccusedView, Base64, BlockHeader, BlockView, BookingView, CheckpointView, ConditionView,
     ConsistencyView, ContainView, CountersView, CustodyView, DeviceStatus, DeviceView, EventStatus,
-    EventView, EvidenceView, Finality, InclusionView, JourneyView, MemberView, MembersView,
-    OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView, PoolView, ReceiptView,
-    ReportedView, SealView, StatusView, SyncView, Text, UnitView, ValidatorView, ValidatorsView,
+    EventView, EvidenceView, Finality, GenesisView, InclusionView, JourneyView, MemberView,
+    MembersView, NodeView, OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView,
+    PoolView, ProposalView, ReceiptView, ReportedView, RequestView, SealView, StatusView, SyncView,
+    Text, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -134,6 +136,55 @@ pub fn inclusion(leaf_index: u64, tree_size: u64) -> InclusionView {
 pub fn passport(size: u64) -> PassportView {
     let passport = Base64(vec![1, 2, 3]);
     PassportView { unit: unit().into(), size, height: 5, passport }
+}
+
+pub fn proposal() -> ProposalView {
+    ProposalView {
+        proposal_id: Text(event()),
+        number: 12,
+        by: name("handler"),
+        change: "retire".to_owned(),
+        sentence: "customs votes no more".to_owned(),
+        fingerprint: None,
+        party: Some(name("customs")),
+        from: 0,
+        until: Millis(1_700_000_000_000).into(),
+        approvals: vec![name("handler")],
+        rejections: Vec::new(),
+        needed: 3,
+        stage: "in-force".to_owned(),
+        height: Some(7),
+    }
+}
+
+pub fn genesis() -> GenesisView {
+    GenesisView { network: Text(NetworkId(Digest([3; 32]))), genesis: Base64(vec![1, 2, 3]) }
+}
+
+pub fn join_request() -> JoinRequest {
+    let shown = || ShownKey { key: "aa".to_owned(), possession: "bb".to_owned() };
+    JoinRequest {
+        format: "consign-join-v1".to_owned(),
+        network: "cc".to_owned(),
+        party: "port".to_owned(),
+        member_key: shown(),
+        consensus_key: shown(),
+        cosigner_key: shown(),
+        network_key: shown(),
+        log_key: "dd".to_owned(),
+        addresses: vec!["/ip4/192.0.2.5/tcp/9201".to_owned()],
+    }
+}
+
+pub fn request() -> RequestView {
+    RequestView {
+        party: name("port"),
+        invited_by: name("handler"),
+        fingerprint: "0001-0203-0405-0607-0809".to_owned(),
+        validator_fingerprint: "0a0b-0c0d-0e0f-1011-1213".to_owned(),
+        received: TIME.into(),
+        request: join_request(),
+    }
 }
 
 pub fn device() -> DeviceView {
@@ -276,6 +327,10 @@ pub fn members() -> MembersView {
                 consensus_key: key(),
                 cosigner_key: key(),
                 network_key: key(),
+            }),
+            node: Some(NodeView {
+                network_key: key(),
+                addresses: vec!["/ip4/192.0.2.7/tcp/9201".to_owned()],
             }),
         }],
     }

@@ -5,6 +5,7 @@
 //! is what is looked at ([`Drill::leave_alone`]).
 
 pub mod command;
+pub mod council;
 pub mod device;
 pub mod files;
 pub mod forge;
@@ -46,6 +47,8 @@ const LABEL: &str = "drill";
 /// Four nodes under drill.
 pub struct Drill {
     devnet: Devnet,
+    /// Nodes that came later.
+    joined: Vec<NodeHome>,
     ports: Ports,
     consignd: PathBuf,
     /// As a device keeps them: until they are proven.
@@ -75,6 +78,7 @@ impl Drill {
             Devnet::create_with(&dir.path().join("net"), ports, witnesses).expect("a new network");
         let mut drill = Self {
             devnet,
+            joined: Vec::new(),
             ports,
             consignd: consignd(),
             accepted: BTreeMap::new(),
@@ -108,7 +112,8 @@ impl Drill {
     /// # Panics
     /// When the party runs none here.
     pub fn home(&self, party: &PartyId) -> &NodeHome {
-        self.devnet.node(party).expect("a party of the network")
+        let joined = self.joined.iter().find(|node| node.party == *party);
+        joined.or_else(|| self.devnet.node(party).ok()).expect("a party of the network")
     }
 
     /// Enrols a new device of a party, and waits until that is proven.
@@ -256,7 +261,9 @@ impl Drill {
     /// # Panics
     /// When anything does not hold.
     pub async fn finish(mut self) -> Summary {
-        let parties = self.parties();
+        let nodes: Vec<NodeHome> =
+            self.devnet.nodes().iter().chain(&self.joined).cloned().collect();
+        let parties: Vec<PartyId> = nodes.iter().map(|node| node.party.clone()).collect();
         for party in &parties {
             self.until_all_proven(&party.clone()).await;
         }
@@ -268,10 +275,10 @@ impl Drill {
             heights.iter().all(|height| height.is_some() && *height == heights[0])
         };
         self.until("all nodes are at one height", agreed).await;
-        for node in self.devnet.nodes() {
+        for node in &nodes {
             process::stop(node, STOP).expect("it stops");
         }
-        let summaries: Vec<Summary> = self.devnet.nodes().iter().map(verified).collect();
+        let summaries: Vec<Summary> = nodes.iter().map(verified).collect();
         for (summary, party) in summaries.iter().zip(&parties) {
             let other = &summaries[0];
             assert_eq!(
@@ -307,7 +314,7 @@ impl Drill {
 impl Drop for Drill {
     /// A drill that fails leaves no process behind.
     fn drop(&mut self) {
-        for node in self.devnet.nodes() {
+        for node in self.devnet.nodes().iter().chain(&self.joined) {
             if std::thread::panicking() {
                 eprintln!("{}: {}", node.party, process::log_tail(node, 20));
             }
@@ -326,7 +333,10 @@ fn consignd() -> PathBuf {
 }
 
 /// A program beside the test: `target/release/deps/<test>` and `target/release/<name>`.
-fn built(name: &str) -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+pub fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test");
     let beside = own.parent().and_then(|deps| deps.parent()).expect("a target directory");
     let program = beside.join(name);

@@ -10,22 +10,10 @@ use consign_rpc::params::{GetDevice, GetDeviceHistory};
 use consign_rpc::views::{DeviceState, DeviceStatus, DeviceView, EventView};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{Ran, shell};
+use consign_tests::page::blocks;
 use consign_types::event::{Kind, SignedEvent};
 
 const PAGE: &str = include_str!("../../../docs/operating/devices.md");
-
-/// The blocks of the page that are run, each with the exit code that it ends with.
-fn blocks() -> Vec<(String, i32)> {
-    let mut blocks = Vec::new();
-    for part in PAGE.split("\n```sh").skip(1) {
-        let (info, rest) = part.split_once('\n').expect("a fence has a line");
-        let (script, _) = rest.split_once("\n```").expect("a block ends");
-        let exit =
-            info.trim().strip_prefix("exit=").map_or(0, |exit| exit.parse().expect("a code"));
-        blocks.push((script.to_owned(), exit));
-    }
-    blocks
-}
 
 /// A directory at the handler's, and the node that it asks.
 struct Desk {
@@ -82,7 +70,7 @@ async fn devices_live_as_the_manual_says() {
     private(&layout.trust(), &desk.dir.path().join("network.trust.json"));
     let client = drill.client(&handler);
 
-    let mut blocks = blocks().into_iter();
+    let mut blocks = blocks(PAGE).into_iter();
     let mut next = async |contains: &[&str]| {
         let (script, exit) = blocks.next().expect("the page has one more block");
         let ran = desk.run(&script, exit).await;

@@ -8,9 +8,12 @@
 
 mod audit;
 mod bad_input;
+mod council;
 mod device;
 mod evidence;
+mod founding;
 mod idle;
+mod membership;
 mod newcomer;
 mod passport;
 mod quarrel;

@@ -13,6 +13,7 @@ use super::fields::{
 };
 use super::{SignedEvent, Subject};
 use crate::digest::{Digest, EventId, NetworkId};
+use crate::governance::Motion;
 use crate::key::{PublicKey, Signature};
 use crate::party::PartyId;
 use crate::place::Place;
@@ -253,6 +254,20 @@ pub enum Action {
         /// The new key's first number: those below are under the one before.
         first: u64,
     },
+    /// A member proposes a change of the network, and approves it; the subject is itself.
+    Propose {
+        /// What changes, and from when on.
+        motion: Box<Motion>,
+        /// Until when members may vote, by block time.
+        until: Millis,
+    },
+    /// A member votes on a proposal; the subject is itself. Its last word counts.
+    Ballot {
+        /// Which.
+        proposal: EventId,
+        /// Whether it is for it.
+        approve: bool,
+    },
 }
 
 /// What a device signs to show that it holds the key that is enrolled for it.
@@ -323,6 +338,8 @@ kinds! {
     Testimony = 35 "testimony",
     Revoke = 36 "revoke",
     Rotate = 37 "rotate",
+    Propose = 38 "propose",
+    Ballot = 39 "ballot",
 }
 
 impl Kind {
@@ -333,7 +350,7 @@ impl Kind {
 
     /// Whether a member's own key alone signs it, and no device.
     pub const fn is_members_own(self) -> bool {
-        matches!(self, Self::Enrol | Self::Testimony | Self::Revoke)
+        matches!(self, Self::Enrol | Self::Testimony | Self::Revoke | Self::Propose | Self::Ballot)
     }
 
     /// Whether it carries what others signed, and so may be longer than other events.
@@ -447,6 +464,8 @@ impl Action {
             Self::Testimony { .. } => Kind::Testimony,
             Self::Revoke { .. } => Kind::Revoke,
             Self::Rotate { .. } => Kind::Rotate,
+            Self::Propose { .. } => Kind::Propose,
+            Self::Ballot { .. } => Kind::Ballot,
         }
     }
 }

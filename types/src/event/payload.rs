@@ -11,6 +11,7 @@ use super::{
 };
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, EventId, NetworkId};
+use crate::governance::Motion;
 use crate::key::{PublicKey, Signature};
 use crate::limits::{
     CHILDREN_MAX, ENROL_SCOPES_MAX, EVENT_BYTES_MAX, EVIDENCE_BYTES_MAX, EXCEPTIONS_MAX, SEALS_MAX,
@@ -43,6 +44,7 @@ mod key {
     /// Of an offer, of what is testified, of evidence: whole bytes that stand inside.
     pub const OFFER: u8 = 20;
     pub const ACCEPTANCE: u8 = 21;
+    /// Of an enrolment or a rotation the device, of a proposal what changes.
     pub const DEVICE: u8 = 22;
     pub const EXCEPTIONS: u8 = 23;
 }
@@ -178,7 +180,9 @@ fn field_count(action: &Action) -> usize {
         | Action::Exception { .. }
         | Action::Lost { .. }
         | Action::Destroyed { .. }
-        | Action::Resolve { .. } => 2,
+        | Action::Resolve { .. }
+        | Action::Propose { .. }
+        | Action::Ballot { .. } => 2,
         Action::Book { .. } | Action::Offer { .. } | Action::Readings { .. } => 3,
         Action::Accept { .. } => 5,
     }
@@ -306,6 +310,15 @@ fn write_fields(action: &Action, to: &mut Writer<'_>) {
         Action::Rotate { key: device_key, possession, first } => {
             to.u8(key::DEVICE).sure().array(3).sure();
             to.bytes(device_key.as_bytes()).sure().bytes(&possession.0).sure().u64(*first).sure();
+        }
+        Action::Propose { motion, until } => {
+            to.u8(key::UNTIL).sure().u64(until.0).sure();
+            to.u8(key::DEVICE).sure();
+            motion.write(to);
+        }
+        Action::Ballot { proposal, approve } => {
+            to.u8(key::REFERENCE).sure().bytes(proposal.as_bytes()).sure();
+            to.u8(key::FINDING).sure().bool(*approve).sure();
         }
         Action::Enrol { key: device_key, possession, kinds, places, classes, until } => {
             to.u8(key::DEVICE).sure().array(5 + u64::from(until.is_some())).sure();
@@ -449,6 +462,14 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
             let (key, possession) = (PublicKey::read(r)?, Signature(r.bytes_of()?));
             Ok(Action::Rotate { key, possession, first: r.u64()? })
         })?,
+        Kind::Propose => Action::Propose {
+            until: Millis(f.need(key::UNTIL, Reader::u64)?),
+            motion: Box::new(f.need(key::DEVICE, Motion::read)?),
+        },
+        Kind::Ballot => Action::Ballot {
+            proposal: read_reference(f)?,
+            approve: f.need(key::FINDING, Reader::bool)?,
+        },
         Kind::Enrol => f.need(key::DEVICE, |r| {
             let items = r.array()?;
             if !(5..=6).contains(&items) {

@@ -1,0 +1,358 @@
+//! What members decide together, and what of it is in force when.
+
+use consign_ledger::entry::{EntryKey, MemberState, read};
+use consign_ledger::errors::Rejection;
+use consign_ledger::governance::{Governance, Proposal, Stage};
+use consign_types::block::Height;
+use consign_types::codec::Canonical as _;
+use consign_types::digest::{Digest, EventId};
+use consign_types::event::{Action, Event, Kind, Subject};
+use consign_types::genesis::Params;
+use consign_types::governance::{Change, Motion, Node};
+use consign_types::key::SecretKey;
+use consign_types::limits::{MOTION_WINDOW_MAX_MS, MOTIONS_OF_MEMBER_MAX};
+use consign_types::party::SignerId;
+use consign_types::validator::ValidatorSet;
+
+use crate::support::council::{
+    WINDOW_MS, admit, another_key, decided, expel, follows, interval, motion, proposed, proposes,
+    retire, validator, validator_of, voted, votes,
+};
+use crate::support::scene::OBSERVE;
+use crate::support::{Desk, PARTIES, enrol, genesis, key, party, sign, sign_with};
+use crate::{Case, Expected, refused};
+
+fn proposal(desk: &Desk, id: &EventId) -> Proposal {
+    read(&desk.entries, &EntryKey::Proposal(*id)).unwrap()
+}
+
+fn governance(desk: &Desk) -> Governance {
+    read(&desk.entries, &EntryKey::Governance).unwrap()
+}
+
+fn set(desk: &Desk) -> ValidatorSet {
+    read(&desk.entries, &EntryKey::Validators).unwrap()
+}
+
+fn members(desk: &Desk) -> Vec<String> {
+    governance(desk).members.iter().map(ToString::to_string).collect()
+}
+
+fn validators(desk: &Desk) -> Vec<String> {
+    set(desk).validators().iter().map(|entry| entry.party.to_string()).collect()
+}
+
+fn impossible(why: &str) -> Expected {
+    refused(Rejection::ChangeNotPossible { why: why.to_owned() })
+}
+
+const UNKNOWN: EventId = EventId(Digest([9; 32]));
+
+pub(crate) const GOVERNANCE: &[Case] = &[
+    ("a member proposes a change", |desk| {
+        (proposes(desk, "airline", motion(interval(200))), Expected::Accepted)
+    }),
+    ("a device proposes nothing", |desk| {
+        let event = proposes(desk, "airline", motion(interval(200)));
+        let signer: SignerId = "airline.dock1".parse().unwrap();
+        let event = Event { signer: signer.clone(), sequence: 1, ..event.event().clone() };
+        (sign(event), refused(Rejection::KindNotEnrolled { signer, kind: Kind::Propose }))
+    }),
+    ("a member proposes and votes for itself", |desk| {
+        let event = proposes(desk, "airline", motion(interval(200)));
+        let subject = Subject::Signer("customs".parse().unwrap());
+        let event = Event { subject, ..event.event().clone() };
+        (sign(event), refused(Rejection::WrongSubject { kind: Kind::Propose }))
+    }),
+    ("there is a time to vote, and it ends", |desk| {
+        let until = desk.time.plus(MOTION_WINDOW_MAX_MS + 1);
+        let motion = Box::new(motion(interval(200)));
+        let subject = Subject::Signer("airline".parse().unwrap());
+        let event = desk.event("airline", subject, Action::Propose { motion, until });
+        (sign(event), refused(Rejection::MotionWindow { until }))
+    }),
+    ("whose key it is must be shown", |desk| {
+        let mut change = admit(desk, "port");
+        if let Change::Admit { key: shown, .. } = &mut change {
+            *shown = key("somebody else").public();
+        }
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("a key in it is not shown to be whose it says"))
+    }),
+    ("a member is not admitted again", |desk| {
+        let change = admit(desk, "customs");
+        (proposes(desk, "airline", motion(change)), impossible("the party is a member already"))
+    }),
+    ("nobody else is expelled", |desk| {
+        (proposes(desk, "airline", motion(expel("port"))), impossible("the party is no member"))
+    }),
+    ("a node that votes is no node that follows", |desk| {
+        let event = proposes(desk, "airline", motion(follows("customs", "new")));
+        (event, impossible("the party's node votes: change its validator"))
+    }),
+    ("a validator under the same keys is no change", |desk| {
+        let change = validator(desk, "customs", 0);
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("the party's node votes under these keys already"))
+    }),
+    ("a member's key is another one than before", |desk| {
+        let (mut change, _) = another_key(desk, "handler", 1);
+        if let Change::Key { key: present, possession, .. } = &mut change {
+            let Change::Admit { key, possession: shown, .. } = admit(desk, "handler") else {
+                unreachable!("an admission")
+            };
+            (*present, *possession) = (key, shown);
+        }
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("that is a key of the party already, or was one"))
+    }),
+    ("and is shown to be held", |desk| {
+        let (mut change, _) = another_key(desk, "handler", 1);
+        if let Change::Key { key: shown, .. } = &mut change {
+            *shown = key("somebody else").public();
+        }
+        let event = proposes(desk, "airline", motion(change));
+        (event, impossible("a key in it is not shown to be whose it says"))
+    }),
+    ("three validators are too few", |desk| {
+        let event = proposes(desk, "airline", motion(retire("customs")));
+        (event, refused(Rejection::TooFewValidators { left: 3 }))
+    }),
+    ("unless members accept it", |desk| {
+        let motion = Motion { few: true, ..motion(retire("customs")) };
+        (proposes(desk, "airline", motion), Expected::Accepted)
+    }),
+    ("a member has so many proposals and no more", |desk| {
+        for ms in 0..MOTIONS_OF_MEMBER_MAX as u32 {
+            proposed(desk, "airline", motion(interval(200 + ms)));
+        }
+        let event = proposes(desk, "airline", motion(interval(100)));
+        (event, refused(Rejection::TooManyMotions { party: party("airline") }))
+    }),
+    ("a member votes", |desk| {
+        let id = proposed(desk, "airline", motion(interval(200)));
+        (votes(desk, "customs", id, false), Expected::Accepted)
+    }),
+    ("on what there is", |desk| {
+        let event = votes(desk, "customs", UNKNOWN, true);
+        (event, refused(Rejection::UnknownMotion { proposal: UNKNOWN }))
+    }),
+    ("once", |desk| {
+        let proposal = proposed(desk, "airline", motion(interval(200)));
+        let event = votes(desk, "airline", proposal, true);
+        (event, refused(Rejection::BallotKnown { party: party("airline"), proposal }))
+    }),
+    ("until it is decided", |desk| {
+        let proposal = decided(desk, motion(interval(200)));
+        let event = votes(desk, "handler", proposal, true);
+        (event, refused(Rejection::MotionClosed { proposal }))
+    }),
+    ("or its time is over", |desk| {
+        let proposal = proposed(desk, "airline", motion(interval(200)));
+        desk.time = desk.time.plus(WINDOW_MS + 1);
+        let event = votes(desk, "handler", proposal, true);
+        (event, refused(Rejection::MotionClosed { proposal }))
+    }),
+    ("who was expelled signs nothing", |desk| {
+        let unit = desk.held("A");
+        decided(desk, Motion { few: true, ..motion(expel("forwarder")) });
+        let event = desk.say("forwarder.dock1", &unit, OBSERVE);
+        (event, refused(Rejection::NotMember { party: party("forwarder") }))
+    }),
+];
+
+#[test]
+fn three_of_four_members_decide_and_it_is_in_force_at_the_next_height() {
+    let mut desk = Desk::new();
+    let change = admit(&desk, "port");
+    let id = proposed(&mut desk, "airline", motion(change));
+    voted(&mut desk, "customs", id, true);
+    assert_eq!(proposal(&desk, &id).stage, Stage::Open);
+    assert_eq!(members(&desk), PARTIES);
+    let at = desk.context().height;
+    voted(&mut desk, "handler", id, true);
+    let after = proposal(&desk, &id);
+    assert_eq!(after.stage, Stage::InForce(at.next()));
+    assert_eq!(after.approvals, ["airline", "customs", "handler"].map(party));
+    assert_eq!(members(&desk), ["airline", "customs", "forwarder", "handler", "port"]);
+    let expected =
+        Governance { members: governance(&desk).members, proposals: 1, ..Default::default() };
+    assert_eq!(governance(&desk), expected);
+
+    // It enrols devices as any other member does, and is counted: four of five.
+    let device: SignerId = "port.gate1".parse().unwrap();
+    let action = enrol(desk.network, &device, &[Kind::Observe]);
+    desk.submit(desk.event("port", Subject::Signer(device), action)).unwrap();
+    let id = decided(&mut desk, motion(interval(200)));
+    assert_eq!(proposal(&desk, &id).stage, Stage::Open);
+    voted(&mut desk, "port", id, true);
+    let params: Params = read(&desk.entries, &EntryKey::Params).unwrap();
+    assert_eq!(params, Params { block_interval_ms: 200, ..Params::default() });
+}
+
+#[test]
+fn a_validator_set_changes_between_two_blocks() {
+    let mut desk = Desk::new();
+    let change = admit(&desk, "port");
+    decided(&mut desk, motion(change));
+    let change = validator(&desk, "port", 0);
+    let id = proposed(&mut desk, "airline", motion(change));
+    for by in ["customs", "forwarder", "port"] {
+        assert_eq!(desk.journal.last().unwrap().2.validators(), None);
+        voted(&mut desk, by, id, true);
+    }
+    let next = set(&desk);
+    assert_eq!(desk.journal.last().unwrap().2.validators(), Some(&next));
+    assert_eq!(validators(&desk), ["airline", "customs", "forwarder", "handler", "port"]);
+    assert_eq!(next.validators()[4], validator_of("port", 0).0);
+
+    // Another key in the same place, and then it votes no more but follows.
+    let change = validator(&desk, "port", 1);
+    let id = decided(&mut desk, motion(change));
+    voted(&mut desk, "port", id, true);
+    assert_eq!(set(&desk).validators()[4], validator_of("port", 1).0);
+    let id = decided(&mut desk, motion(retire("port")));
+    voted(&mut desk, "port", id, true);
+    assert_eq!(set(&desk), *genesis().validators());
+    let state: MemberState = read(&desk.entries, &EntryKey::Member(party("port"))).unwrap();
+    let network_key = key("port network 1").public();
+    let node = Some(Node { network_key, addresses: Vec::new() });
+    assert_eq!(state, MemberState { node, ..MemberState::default() });
+}
+
+#[test]
+fn what_is_decided_waits_for_its_height() {
+    let mut desk = Desk::new();
+    let at = Height(desk.context().height.0 + 5);
+    let id = decided(&mut desk, Motion { from: at, few: true, ..motion(expel("handler")) });
+    assert_eq!(proposal(&desk, &id).stage, Stage::Decided(Height(at.0 - 3)));
+    assert_eq!(governance(&desk).due, [id]);
+    let unit = desk.held("A");
+    assert_eq!(desk.context().height.0, at.0 - 1);
+    assert_eq!(members(&desk), PARTIES);
+    // The last event of an expelled party is in the last block before.
+    let last = desk.say("handler.dock1", &unit, OBSERVE);
+    desk.submit_verified(&last).ok();
+    if desk.context().height != at {
+        let observed = desk.say("forwarder.dock1", &unit, OBSERVE);
+        desk.submit_verified(&observed).unwrap();
+    }
+    assert_eq!(desk.context().height, at);
+    assert_eq!(proposal(&desk, &id).stage, Stage::InForce(at));
+    assert_eq!(members(&desk), ["airline", "customs", "forwarder"]);
+    assert_eq!(validators(&desk), ["airline", "customs", "forwarder"]);
+    let state: MemberState = read(&desk.entries, &EntryKey::Member(party("handler"))).unwrap();
+    assert_eq!(state, MemberState { expelled: Some(at), ..MemberState::default() });
+}
+
+#[test]
+fn two_of_four_against_it_end_a_proposal() {
+    let mut desk = Desk::new();
+    let id = proposed(&mut desk, "airline", motion(interval(200)));
+    voted(&mut desk, "customs", id, false);
+    assert_eq!(proposal(&desk, &id).stage, Stage::Open);
+    // A member may think better of it, either way.
+    voted(&mut desk, "customs", id, true);
+    voted(&mut desk, "airline", id, false);
+    voted(&mut desk, "handler", id, false);
+    let after = proposal(&desk, &id);
+    assert_eq!(after.stage, Stage::Rejected);
+    assert_eq!(
+        (after.approvals, after.rejections),
+        (vec![party("customs")], ["airline", "handler"].map(party).to_vec())
+    );
+    assert_eq!(governance(&desk).open, []);
+}
+
+#[test]
+fn what_is_not_possible_any_more_at_its_height_is_void() {
+    let mut desk = Desk::new();
+    let change = admit(&desk, "port");
+    decided(&mut desk, motion(change));
+    let change = validator(&desk, "port", 0);
+    let id = decided(&mut desk, motion(change));
+    voted(&mut desk, "port", id, true);
+    // Each is possible by itself: five validators, and four are left.
+    let one = decided(&mut desk, motion(retire("customs")));
+    let other = decided(&mut desk, motion(retire("forwarder")));
+    voted(&mut desk, "port", one, true);
+    voted(&mut desk, "port", other, true);
+    assert!(matches!(proposal(&desk, &one).stage, Stage::InForce(_)));
+    assert_eq!(proposal(&desk, &other).stage, Stage::Void);
+    assert_eq!(validators(&desk), ["airline", "forwarder", "handler", "port"]);
+}
+
+#[test]
+fn a_proposal_expires_and_makes_room() {
+    let mut desk = Desk::new();
+    let old: Vec<_> = (0..MOTIONS_OF_MEMBER_MAX as u32)
+        .map(|ms| proposed(&mut desk, "airline", motion(interval(200 + ms))))
+        .collect();
+    desk.time = desk.time.plus(WINDOW_MS + 1);
+    let new = proposed(&mut desk, "airline", motion(interval(100)));
+    assert!(old.iter().all(|id| proposal(&desk, id).stage == Stage::Expired));
+    assert_eq!(governance(&desk).open, [new]);
+    assert_eq!(proposal(&desk, &new).number, MOTIONS_OF_MEMBER_MAX as u32 + 1);
+}
+
+/// Numbers that it used before stay used, and what it enrolled is its own again.
+#[test]
+fn a_party_that_comes_back_goes_on_where_it_was() {
+    let mut desk = Desk::new();
+    let unit = desk.held("A");
+    let forwarder: SignerId = "forwarder".parse().unwrap();
+    let id = proposed(&mut desk, "airline", Motion { few: true, ..motion(expel("forwarder")) });
+    voted(&mut desk, "customs", id, true);
+    voted(&mut desk, "handler", id, true);
+    let before = desk.signer(&forwarder).unwrap();
+    let change = admit(&desk, "forwarder");
+    let id = proposed(&mut desk, "airline", motion(change));
+    voted(&mut desk, "customs", id, true);
+    voted(&mut desk, "handler", id, true);
+    assert_eq!(desk.signer(&forwarder), Some(before));
+    assert_eq!(members(&desk), PARTIES);
+    assert_eq!(validators(&desk), ["airline", "customs", "handler"]);
+    let again = desk.say("forwarder.dock1", &unit, OBSERVE);
+    desk.submit_verified(&again).unwrap();
+}
+
+/// Whoever has the key before says nothing any more, not even under a number that was left out.
+#[test]
+fn members_give_a_member_another_key() {
+    let mut desk = Desk::new();
+    let handler: SignerId = "handler".parse().unwrap();
+    let vote = |desk: &Desk, proposal, sequence: u64, secret: &SecretKey| {
+        let subject = Subject::Signer(handler.clone());
+        let action = Action::Ballot { proposal, approve: true };
+        sign_with(Event { sequence, ..desk.event("handler", subject, action) }, secret)
+    };
+    let first = proposed(&mut desk, "customs", motion(interval(200)));
+    let left_out = desk.signer(&handler).unwrap().sequence.high() + 1;
+    let skipping = vote(&desk, first, left_out + 1, &key("handler"));
+    desk.submit_verified(&skipping).unwrap();
+    let (change, secret) = another_key(&desk, "handler", 1);
+    let id = decided(&mut desk, motion(change));
+    assert!(matches!(proposal(&desk, &id).stage, Stage::InForce(_)));
+
+    let open = proposed(&mut desk, "customs", motion(interval(300)));
+    let used = |sequence| Rejection::SequenceUsed { signer: handler.clone(), sequence };
+    let late = vote(&desk, open, left_out, &key("handler"));
+    assert_eq!(desk.submit_verified(&late), Err(used(left_out)));
+    let next = left_out + 2;
+    let old = vote(&desk, open, next, &key("handler"));
+    let wrong = Rejection::WrongKey { signer: handler.clone() };
+    assert_eq!(desk.submit_verified(&old), Err(wrong));
+    desk.submit_verified(&vote(&desk, open, next, &secret)).unwrap();
+    assert_eq!(proposal(&desk, &open).approvals, ["customs", "handler"].map(party));
+}
+
+#[test]
+fn entries_of_governance_have_one_encoding() {
+    let mut desk = Desk::new();
+    let change = validator(&desk, "customs", 1);
+    let id = decided(&mut desk, Motion { from: Height(1_000), ..motion(change) });
+    let proposal = proposal(&desk, &id);
+    assert_eq!(Proposal::from_bytes(&proposal.to_bytes()), Ok(proposal));
+    let governance = governance(&desk);
+    assert_eq!(Governance::from_bytes(&governance.to_bytes()), Ok(governance));
+}

@@ -243,6 +243,9 @@ impl Serving {
                 Some(height) => format!("{reason}; this node votes again after height {height}"),
                 None => format!("{reason}; this node votes again once the network is past it"),
             }),
+            Some(Signing::Unleased { held_elsewhere: true }) => {
+                Some(HELD_ELSEWHERE.to_owned())
+            }
             Some(Signing::Halted(reason)) => {
                 Some(format!("signing ended for good: {reason}; see docs/operating"))
             }
@@ -256,6 +259,10 @@ impl Serving {
         Some(self.view(&signed, self.committed_status(index)))
     }
 }
+
+/// What a validator says whose key others have promised to another process.
+const HELD_ELSEWHERE: &str = "another process has this validator's key, or had it until just now; \
+    this node votes once that one has been stopped for 12 s, and it should be stopped if it is not yours";
 
 /// What a refusal is at the door.
 fn refusal(id: EventId, refused: &Refused) -> RpcError {

@@ -146,7 +146,7 @@ impl Engine {
     fn take(&mut self, now: Millis, input: Input, outbox: &mut Outbox) {
         match input {
             Input::Start { tip, set, log, sign_state, heard } => {
-                self.start(now, Chain { tip, set }, log, sign_state, heard, outbox);
+                self.start(now, Chain { tip, set }, log, sign_state, heard.as_deref(), outbox);
             }
             Input::Work(work) => {
                 self.work = work;
@@ -180,7 +180,7 @@ impl Engine {
         chain: Chain,
         log: wal::Recovered,
         sign_state: sign_state::Recovered,
-        heard: Option<Signed>,
+        heard: Option<&Signed>,
         outbox: &mut Outbox,
     ) {
         let next = chain.tip.next();

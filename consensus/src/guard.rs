@@ -61,11 +61,11 @@ impl Guard {
         tip: Height,
         recovered: Recovered,
         logged: &[Signed],
-        heard: Option<Signed>,
+        heard: Option<&Signed>,
     ) -> Result<(), Reason> {
         self.recover(tip, recovered, logged)?;
         if let Some(signed) = heard {
-            self.hear(&signed);
+            self.hear(signed);
         }
         Ok(())
     }

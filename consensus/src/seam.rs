@@ -91,7 +91,7 @@ pub enum Input {
         sign_state: sign_state::Recovered,
         /// What others hold of this node's key, if anything: the latest, its signature verified. A
         /// sign-state that does not know it is an old one.
-        heard: Option<sign_state::Signed>,
+        heard: Option<Box<sign_state::Signed>>,
     },
     /// There is something to order (the pool is not empty), or no longer.
     Work(bool),

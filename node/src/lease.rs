@@ -140,12 +140,8 @@ impl Leases {
     fn save(&self, holders: &BTreeMap<PublicKey, Holder>) -> io::Result<()> {
         let lines = holders.iter().map(|(key, holder)| format!("{key} {}\n", holder.place));
         let beside = self.path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(lines.collect::<String>().as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
@@ -183,7 +179,8 @@ pub async fn ask_all(parts: Parts, driver: Events) {
     loop {
         every.tick().await;
         let set = parts.committed.validators();
-        let is_validator = |peer: &PublicKey| set.validators().iter().any(|v| v.network_key == *peer);
+        let is_validator =
+            |peer: &PublicKey| set.validators().iter().any(|v| v.network_key == *peer);
         for peer in parts.net.connected().into_iter().filter(is_validator) {
             tokio::spawn(ask(parts.clone(), peer, driver.clone()));
         }
@@ -281,7 +278,10 @@ mod tests {
         leases.heard(&key(1), &precommit);
         leases.heard(&key(1), &prevote);
         leases.heard(&key(1), &vote(6, VoteKind::Precommit));
-        assert_eq!(leases.ask(&key(1), HERE, 0).unwrap(), (Leased::Granted, Some(precommit.clone())));
+        assert_eq!(
+            leases.ask(&key(1), HERE, 0).unwrap(),
+            (Leased::Granted, Some(precommit.clone()))
+        );
         assert_eq!(leases.ask(&key(1), THERE, 0).unwrap(), (Leased::Held, Some(precommit)));
         assert_eq!(leases.ask(&key(2), HERE, 0).unwrap(), (Leased::Granted, None));
     }

@@ -27,10 +27,10 @@ use crate::cosign::Cosigner;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
+use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
-use crate::lease::{self, Leases};
 use crate::roster::{self, Held};
 use crate::serve::Serving;
 use crate::start;
@@ -311,7 +311,9 @@ async fn dispatch(
                 let parts = parts.clone();
                 tokio::task::spawn_blocking(move || {
                     if let Ok(request) = Request::from_bytes(&bytes) {
-                        reply.send(Bytes::from(crate::answer::answer(&parts, &from, request).to_bytes()));
+                        reply.send(Bytes::from(
+                            crate::answer::answer(&parts, &from, request).to_bytes(),
+                        ));
                     }
                 });
             }

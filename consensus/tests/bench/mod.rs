@@ -80,7 +80,13 @@ impl Bench {
         let log = wal::recover(&self.log);
         self.log.truncate(log.valid_bytes as usize);
         let sign_state = sign_state::recover([&self.slots[0], &self.slots[1]]);
-        self.step(Input::Start { tip: Height(tip), set: self.set.clone(), log, sign_state, heard: self.heard })
+        self.step(Input::Start {
+            tip: Height(tip),
+            set: self.set.clone(),
+            log,
+            sign_state,
+            heard: self.heard.map(Box::new),
+        })
     }
 
     /// One step; the disk does what it is told.

@@ -246,7 +246,7 @@ impl Cluster {
         host.started = tip;
         let set = self.world.set(tip.next()).clone();
         let heard = self.heard_of(node, &set);
-        self.step(node, Input::Start { tip, set, log, sign_state, heard });
+        self.step(node, Input::Start { tip, set, log, sign_state, heard: heard.map(Box::new) });
         if let Some(engine) = &self.hosts[node].engine {
             let signing = engine.status().signing;
             self.quarantined += u64::from(matches!(signing, Signing::Quarantined { .. }));

@@ -20,13 +20,14 @@ use consign_consensus::{
 };
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
+use consign_types::digest::Digest;
 use consign_types::time::Millis;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::files::{LogFile, SignStateFile};
 use self::gate::Gate;
-pub use self::gate::Promise;
+pub use self::gate::{Promise, doubt};
 use crate::executor::Job;
 use crate::metrics::Metrics;
 use crate::p2p::{Class, NetHandle};
@@ -101,6 +102,7 @@ pub fn run(
         set,
         work: false,
         begun: BTreeMap::new(),
+        told: None,
         kept: Vec::new(),
         timers: BTreeMap::new(),
         wiring,
@@ -125,6 +127,8 @@ struct Driver {
     set: ValidatorSet,
     work: bool,
     begun: BTreeMap<ValidatorIndex, Height>,
+    /// What others hold of the key, as the engine was told at its start.
+    told: Option<sign_state::Signed>,
     /// What came while the engine followed, for the one that will sign.
     kept: Vec<(ValidatorIndex, Message)>,
     timers: BTreeMap<Timer, Instant>,
@@ -159,7 +163,10 @@ impl Driver {
                     self.kept.retain(|(_, message)| message.height() > height);
                     self.step(Input::Committed { height, next_set })?;
                 }
-                Some(Event::Promise(promise)) => self.gate.take(&promise),
+                Some(Event::Promise(promise)) => {
+                    self.gate.take(&promise);
+                    self.show();
+                }
                 Some(Event::Stop) | None => {}
             }
             // Rung after every input too: a flood of messages must not hold back time.
@@ -195,10 +202,9 @@ impl Driver {
             return Ok(());
         }
         let open = self.gate.is_open(&self.set, clock::since_boot_ms());
-        // Others hold more of this key than the engine that signs knows of.
-        let doubted = self.signs
-            && self.engine.status().signing == Signing::Allowed
-            && self.gate.heard().is_some_and(|signed| !self.engine.knows(&signed));
+        // Others hold more of this key than the engine that signs knows of, or was told at its start.
+        let heard = self.gate.heard().filter(|_| self.signs && self.gate.heard() != self.told);
+        let doubted = heard.is_some_and(|signed| !self.engine.knows(&signed));
         if open != self.signs || doubted {
             info!(code = "consensus.gate", open, doubted, height = self.tip.next().0);
             self.begin_anew(open)?;
@@ -222,7 +228,9 @@ impl Driver {
         self.timers.clear();
         // Who only follows neither resumes a log nor writes one.
         let log = if signs { recovered_log } else { wal::Recovered::default() };
-        let (tip, set, heard) = (self.tip, self.set.clone(), self.gate.heard());
+        let (tip, set) = (self.tip, self.set.clone());
+        self.told = self.gate.heard();
+        let heard = self.told.map(Box::new);
         self.step(Input::Start { tip, set, log, sign_state, heard })?;
         for (from, height) in self.begun.clone() {
             self.step(Input::Begun { from, height })?;
@@ -258,14 +266,19 @@ impl Driver {
     fn step(&mut self, input: Input) -> Result<(), Fault> {
         let effects = self.engine.step(clock::now(), input);
         // First, because what the effects lead to asks whether this node signs.
-        let now = self.status();
-        if let Ok(mut status) = self.wiring.status.lock() {
-            *status = Some(now);
-        }
+        self.show();
         for effect in effects {
             self.carry_out(effect)?;
         }
         Ok(())
+    }
+
+    /// Shows where the node stands to whoever asks.
+    fn show(&self) {
+        let now = self.status();
+        if let Ok(mut status) = self.wiring.status.lock() {
+            *status = Some(now);
+        }
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), Fault> {
@@ -287,7 +300,12 @@ impl Driver {
             Effect::Send { .. } | Effect::Broadcast(_) if !self.may_speak() => {}
             Effect::Send { to, message } => self.send(to, &message),
             Effect::Broadcast(message) => {
-                self.wiring.net.broadcast(Class::Consensus, Bytes::from(message.to_bytes()));
+                let bytes = message.to_bytes();
+                if let Some((height, round, step)) = message.place() {
+                    debug!(code = "consensus.said", height = height.0, round = round.0, step = ?step,
+                        digest = %Digest::of(&[&bytes]));
+                }
+                self.wiring.net.broadcast(Class::Consensus, Bytes::from(bytes));
             }
             Effect::Schedule { timer, after_ms } => {
                 self.timers.insert(timer, Instant::now() + Duration::from_millis(after_ms));

@@ -44,6 +44,7 @@ use tokio::net::TcpListener;
 use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
+use crate::driver;
 use crate::node::Parts;
 use crate::pool::{Admission, Refused};
 use crate::state::sure;
@@ -238,19 +239,7 @@ impl Serving {
     }
 
     fn quarantine(&self) -> Option<String> {
-        match self.signing() {
-            Some(Signing::Quarantined { through, reason }) => Some(match through {
-                Some(height) => format!("{reason}; this node votes again after height {height}"),
-                None => format!("{reason}; this node votes again once the network is past it"),
-            }),
-            Some(Signing::Unleased { held_elsewhere: true }) => {
-                Some(HELD_ELSEWHERE.to_owned())
-            }
-            Some(Signing::Halted(reason)) => {
-                Some(format!("signing ended for good: {reason}; see docs/operating"))
-            }
-            _ => None,
-        }
+        self.signing().as_ref().and_then(driver::doubt)
     }
 
     fn event_view(&self, index: LeafIndex) -> Option<EventView> {
@@ -259,10 +248,6 @@ impl Serving {
         Some(self.view(&signed, self.committed_status(index)))
     }
 }
-
-/// What a validator says whose key others have promised to another process.
-const HELD_ELSEWHERE: &str = "another process has this validator's key, or had it until just now; \
-    this node votes once that one has been stopped for 12 s, and it should be stopped if it is not yours";
 
 /// What a refusal is at the door.
 fn refusal(id: EventId, refused: &Refused) -> RpcError {

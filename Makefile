@@ -1,6 +1,6 @@
 # One-line recipes; what they do is in scripts/, which say themselves what they do and why.
 
-.PHONY: help demo test bench lint fix docs setup
+.PHONY: help demo test drill bench lint fix docs setup
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -10,6 +10,9 @@ demo: ## build, run a network of four nodes, replay a day of freight (DATA=file:
 
 test: ## check everything that a change must pass
 	@scripts/test
+
+drill: ## validators' keys in two places and set back in time, many rounds (ROUNDS=25)
+	@scripts/drill $(ROUNDS)
 
 bench: ## measure commits per second and latency on this machine
 	@scripts/bench

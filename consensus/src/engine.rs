@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use consign_types::block::Height;
-use consign_types::certificate::{Certificate, Domain, Round};
+use consign_types::certificate::{Certificate, Domain, Round, Statement};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::BlockId;
 use consign_types::time::Millis;
@@ -145,8 +145,8 @@ impl Engine {
 
     fn take(&mut self, now: Millis, input: Input, outbox: &mut Outbox) {
         match input {
-            Input::Start { tip, set, log, sign_state } => {
-                self.start(now, Chain { tip, set }, log, sign_state, outbox);
+            Input::Start { tip, set, log, sign_state, heard } => {
+                self.start(now, Chain { tip, set }, log, sign_state, heard.as_deref(), outbox);
             }
             Input::Work(work) => {
                 self.work = work;
@@ -180,6 +180,7 @@ impl Engine {
         chain: Chain,
         log: wal::Recovered,
         sign_state: sign_state::Recovered,
+        heard: Option<&Signed>,
         outbox: &mut Outbox,
     ) {
         let next = chain.tip.next();
@@ -208,7 +209,7 @@ impl Engine {
             .flat_map(|message| self.signed(message))
             .collect();
         signed.sort_by_key(Signed::place);
-        match self.guard.start(tip, sign_state, &signed) {
+        match self.guard.start(tip, sign_state, &signed, heard) {
             Err(reason) => self.halt(reason, outbox),
             Ok(()) => self.resume = (count > 0).then_some(entries),
         }
@@ -224,6 +225,16 @@ impl Engine {
             Signed::new(height, round, &statement, &bytes)
         };
         statements.map(signed).collect()
+    }
+
+    /// Whether what this node's key signed, as others hold it, is covered by the sign-state.
+    pub fn knows(&self, signed: &Signed) -> bool {
+        self.guard.knows(signed)
+    }
+
+    /// Whether a decided height waits to be committed. Nothing is signed while one does.
+    pub const fn is_committing(&self) -> bool {
+        self.committing.is_some()
     }
 
     fn begun(&mut self, from: ValidatorIndex, height: Height) {
@@ -322,10 +333,24 @@ impl Engine {
             Some(decided) if decided != block => self.halt(Reason::Fork, outbox),
             Some(_) => {}
             None => {
+                if let Some(signed) = self.signed_in(&certificate) {
+                    self.guard.hear(&signed);
+                }
                 self.guard.network_at(next.next());
                 self.commit(certificate, outbox);
             }
         }
+    }
+
+    /// This node's own precommit in a certificate that others made.
+    fn signed_in(&self, certificate: &Certificate) -> Option<Signed> {
+        let set = &self.chain.as_ref()?.set;
+        let me = set.index_of(self.guard.key()?)?;
+        certificate.precommits.iter().find(|(index, _)| *index == me)?;
+        let statement = Statement::Precommit(Some(certificate.block));
+        let (height, round) = (certificate.height, certificate.round);
+        let bytes = self.domain.sign_bytes(height, round, &statement);
+        Some(Signed::new(height, round, &statement, &bytes))
     }
 
     fn committed(&mut self, now: Millis, height: Height, next_set: ValidatorSet) {

@@ -14,6 +14,9 @@ use consign_types::validator::ValidatorSet;
 use crate::seam::{Reason, Signing};
 use crate::sign_state::{Recovered, SignState, Signed, Slot};
 
+/// Why a sign-state that does not know what others hold is not believed.
+const OUTDATED: &str = "others hold a later signature of this key than its sign-state knows";
+
 /// Heights that a node without its sign-state watches being decided before it votes again.
 const QUARANTINE_HEIGHTS: u64 = 10;
 
@@ -49,11 +52,42 @@ impl Guard {
     }
 
     /// Takes over what the slots hold. `logged` is what the log of the height above `tip` says was
-    /// signed, by ascending place; empty where there is no such log.
+    /// signed, by ascending place; empty where there is no such log. `heard` is what others hold.
     ///
     /// # Errors
     /// When log and state hold two statements for one place.
     pub fn start(
+        &mut self,
+        tip: Height,
+        recovered: Recovered,
+        logged: &[Signed],
+        heard: Option<&Signed>,
+    ) -> Result<(), Reason> {
+        self.recover(tip, recovered, logged)?;
+        if let Some(signed) = heard {
+            self.hear(signed);
+        }
+        Ok(())
+    }
+
+    /// Somebody else has `signed`, by this key. A state that does not know it was copied back from
+    /// earlier, or another process signs with the key: in both cases this node cannot know what else
+    /// was signed.
+    pub fn hear(&mut self, signed: &Signed) {
+        if self.key.is_some() && !self.knows(signed) {
+            self.quarantine(OUTDATED, None);
+        }
+    }
+
+    /// Whether the state covers `signed`.
+    pub fn knows(&self, signed: &Signed) -> bool {
+        self.state.signed().is_some_and(|last| {
+            last.place() > signed.place()
+                || (last.place() == signed.place() && last.statement == signed.statement)
+        })
+    }
+
+    fn recover(
         &mut self,
         tip: Height,
         recovered: Recovered,

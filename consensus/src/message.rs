@@ -8,9 +8,12 @@ use consign_types::block::Height;
 use consign_types::certificate::{Certificate, Domain, Round, Statement};
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::BlockId;
-use consign_types::key::Signature;
+use consign_types::key::{PublicKey, Signature};
 use consign_types::limits::VALIDATORS_MAX;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
+
+use crate::seam::Step;
+use crate::sign_state::Signed;
 
 /// The version of this format, first in each message.
 const VERSION: u64 = 1;
@@ -127,6 +130,27 @@ impl Message {
         }
     }
 
+    /// Where a proposal or a vote stands in the order in which an honest validator signs. Certificates
+    /// are put together by others and stand nowhere.
+    pub const fn place(&self) -> Option<(Height, Round, Step)> {
+        let step = match self {
+            Self::Proposal(_) => Step::Propose,
+            Self::Vote(Vote { kind: VoteKind::Prevote, .. }) => Step::Prevote,
+            Self::Vote(Vote { kind: VoteKind::Precommit, .. }) => Step::Precommit,
+            Self::Polka(_) | Self::Round(_) => return None,
+        };
+        Some((self.height(), self.round(), step))
+    }
+
+    /// Who signed a proposal or a vote, as it says itself.
+    pub const fn author(&self) -> Option<ValidatorIndex> {
+        match self {
+            Self::Proposal(proposal) => Some(proposal.validator),
+            Self::Vote(vote) => Some(vote.validator),
+            Self::Polka(_) | Self::Round(_) => None,
+        }
+    }
+
     /// Each signed statement in it, with who made it.
     pub fn statements(&self) -> Vec<(ValidatorIndex, Statement, Signature)> {
         match self {
@@ -141,6 +165,19 @@ impl Message {
                 votes.map(|(kind, block, v, s)| (*v, kind.statement(*block), *s)).collect()
             }
         }
+    }
+
+    /// What the state of whoever signs with `key` must know of it: a proposal or a vote, where the
+    /// signature is by that key and holds. Nothing of a certificate, which others put together.
+    pub fn signed_by(&self, domain: &Domain, key: &PublicKey) -> Option<Signed> {
+        let (statement, signature) = match self {
+            Self::Proposal(proposal) => (proposal.statement(), proposal.signature),
+            Self::Vote(vote) => (vote.statement(), vote.signature),
+            Self::Polka(_) | Self::Round(_) => return None,
+        };
+        let bytes = domain.sign_bytes(self.height(), self.round(), &statement);
+        key.verify(&bytes, &signature).ok()?;
+        Some(Signed::new(self.height(), self.round(), &statement, &bytes))
     }
 
     /// Whether it holds a signature, all are by members of `set`, and all hold. Says nothing of

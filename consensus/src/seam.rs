@@ -89,6 +89,9 @@ pub enum Input {
         log: wal::Recovered,
         /// What [`sign_state::recover`] returned.
         sign_state: sign_state::Recovered,
+        /// What others hold of this node's key, if anything: the latest, its signature verified. A
+        /// sign-state that does not know it is an old one.
+        heard: Option<Box<sign_state::Signed>>,
     },
     /// There is something to order (the pool is not empty), or no longer.
     Work(bool),
@@ -318,6 +321,12 @@ pub enum Signing {
         through: Option<Height>,
         /// What was lost.
         reason: &'static str,
+    },
+    /// Not now: too few other validators promise the key to this node. What decides that is the node,
+    /// which then runs an engine without a key.
+    Unleased {
+        /// Another process has it.
+        held_elsewhere: bool,
     },
     /// Never again with this sign-state.
     Halted(Reason),

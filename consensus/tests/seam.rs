@@ -36,7 +36,8 @@ fn checked(n: u8, verdict: Verdict) -> Input {
 
 /// Decides height 1 on block 1 by catch-up.
 fn pass_first_height(bench: &mut Bench) {
-    let certificate = bench.certificate(&[0, 1, 2], 1, block(1));
+    let others: Vec<_> = (0..4).filter(|n| bench.me != Some(*n)).take(3).map(u16::from).collect();
+    let certificate = bench.certificate(&others, 1, block(1));
     let effects = bench.step(Input::Synced { block: block(1), certificate: certificate.clone() });
     assert!(effects.contains(&Effect::Commit { block: block(1), certificate }));
 }
@@ -381,6 +382,47 @@ fn a_node_that_cannot_know_what_it_signed_is_in_quarantine() {
         bench.start(tip);
         let signing = bench.status().signing;
         assert_eq!(matches!(signing, Signing::Quarantined { .. }), quarantined, "{signing:?}");
+    }
+}
+
+/// Others hold what this key signed. A sign-state that knows of less, or of something else, is an old one.
+#[test]
+fn a_sign_state_that_knows_less_than_others_is_in_quarantine() {
+    let at = |height, round, statement: Statement, bytes: &[u8]| {
+        Signed::new(Height(height), Round(round), &statement, bytes)
+    };
+    let own = at(5, 1, Statement::Prevote(None), b"own");
+    let table = [
+        (None, false),
+        (Some(own), false),
+        (Some(at(5, 0, Statement::Precommit(None), b"before")), false),
+        (Some(at(4, 7, Statement::Precommit(None), b"before")), false),
+        (Some(at(5, 1, Statement::Prevote(None), b"another")), true),
+        (Some(at(5, 1, Statement::Precommit(None), b"later")), true),
+        (Some(at(6, 0, Statement::Proposal(block(1), None), b"later")), true),
+    ];
+    for (heard, quarantined) in table {
+        let mut bench = Bench::new(4, Some(0));
+        let state = SignState::fresh(Epoch(0)).advance(own).unwrap().unwrap();
+        bench.slots[usize::from(state.slot().index)] = state.slot().bytes.to_vec();
+        bench.heard = heard;
+        bench.start(5);
+        let signing = bench.status().signing;
+        assert_eq!(matches!(signing, Signing::Quarantined { .. }), quarantined, "{heard:?}");
+    }
+}
+
+/// A certificate that others made holds this node's own precommit, of which its sign-state knows nothing.
+#[test]
+fn an_own_vote_in_a_certificate_from_others_is_a_reason_to_doubt_the_sign_state() {
+    let table = [(&[0, 1, 2][..], true), (&[1, 2, 3], false)];
+    for (voters, quarantined) in table {
+        let mut bench = four(0);
+        let certificate = bench.certificate(voters, 1, block(1));
+        bench.step(Input::Synced { block: block(1), certificate });
+        bench.committed(1);
+        let signing = bench.status().signing;
+        assert_eq!(matches!(signing, Signing::Quarantined { .. }), quarantined, "{voters:?}");
     }
 }
 

@@ -185,3 +185,24 @@ fn a_validator_without_its_sign_state_votes_again_later() {
         check(seed, cluster);
     }
 }
+
+/// A machine is set back to a copy of its disk that is some seconds old. What others heard of its key, and what
+/// stands in the certificates that it catches up by, tell it that it signed more than it knows.
+#[test]
+fn a_validator_set_back_to_an_old_copy_of_its_disk_never_signs_twice() {
+    let mut quarantined = 0;
+    for seed in seeds(800, 12) {
+        let plan = Plan { loss_permille: 50, repeat_permille: 20, ..Plan::default() };
+        let mut cluster = Cluster::four(seed, plan);
+        cluster.run(2_000 + 37 * (seed % 100));
+        let copy = cluster.hosts[2].disk.clone();
+        cluster.run(50 + 61 * (seed % 40));
+        cluster.crash(2, false);
+        cluster.hosts[2].disk = copy;
+        cluster.start(2);
+        cluster.run(100);
+        quarantined += cluster.quarantined;
+        check(seed, cluster);
+    }
+    assert!(quarantined > 6, "only {quarantined} quarantines");
+}

@@ -2,15 +2,17 @@
 
 use consign_types::block::{Height, LeafIndex};
 use consign_types::codec::Canonical as _;
-use consign_types::digest::{BlockId, LeafHash};
+use consign_types::digest::{BlockId, Digest, LeafHash};
+use consign_types::key::PublicKey;
 use tracing::error;
 
+use crate::clock;
 use crate::node::Parts;
 use crate::store::Fault;
-use crate::wire::{Body, Bundle, RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, Request, Response};
+use crate::wire::{Body, Bundle, Leased, RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, Request, Response};
 
-/// The answer to `request`; what is not here is answered with nothing.
-pub fn answer(parts: &Parts, request: Request) -> Response {
+/// The answer to what `from` requests; what is not here is answered with nothing.
+pub fn answer(parts: &Parts, from: &PublicKey, request: Request) -> Response {
     match request {
         Request::Body(block) => Response::Body(body(parts, &block)),
         Request::Events(block, names) => Response::Events(events(parts, &block, &names)),
@@ -19,6 +21,22 @@ pub fn answer(parts: &Parts, request: Request) -> Response {
             Vec::new()
         })),
         Request::Checkpoint => Response::Checkpoint(parts.cosigner.newest_note()),
+        Request::Lease(place) => lease(parts, from, place),
+    }
+}
+
+fn lease(parts: &Parts, from: &PublicKey, place: Digest) -> Response {
+    let set = parts.committed.validators();
+    if !set.validators().iter().any(|validator| validator.network_key == *from) {
+        return Response::Lease(Leased::NotValidator, None);
+    }
+    match parts.leases.ask(from, place, clock::since_boot_ms()) {
+        Ok((leased, latest)) => Response::Lease(leased, latest),
+        // What is not on disk is not promised.
+        Err(fault) => {
+            error!(code = "consensus.lease.failed", fault = %fault);
+            Response::Lease(Leased::Held, None)
+        }
     }
 }
 

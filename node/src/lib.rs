@@ -14,6 +14,7 @@ pub mod gather;
 pub mod health;
 pub mod join;
 pub mod keys;
+pub mod lease;
 pub mod metrics;
 pub mod node;
 pub mod p2p;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
+use consign_types::digest::Digest;
 use consign_types::event::SignedEvent;
 use consign_types::key::PublicKey;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
@@ -26,6 +27,7 @@ use crate::cosign::Cosigner;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
+use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
@@ -71,6 +73,10 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
+    let place = lease::place(&config.data_dir)?;
+    let is_new = committed.tip().height() == Height(0);
+    let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
+    let leases = Arc::new(leases);
     let listener = tokio::net::TcpListener::bind(config.rpc.listen)
         .await
         .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
@@ -138,10 +144,13 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         heights,
         unchecked_bytes,
         held,
+        leases,
+        place,
     };
     parts.cosigner.resume(&parts.committed);
     let tasks = [
         tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
+        tokio::spawn(lease::ask_all(parts.clone(), driver_tx.clone())),
         tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
         tokio::spawn(announce(parts.clone())),
         tokio::spawn(follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
@@ -213,6 +222,10 @@ pub struct Parts {
     pub unchecked_bytes: Arc<AtomicUsize>,
     /// Consensus messages of peers that are in no set yet.
     pub held: Held,
+    /// What other validators were promised.
+    pub leases: Arc<Leases>,
+    /// Where this process runs, as the leases of its key name it.
+    pub place: Digest,
 }
 
 impl Parts {
@@ -284,6 +297,7 @@ async fn dispatch(
                 parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
                 parts.cosigner.send_newest(&peer);
                 tokio::spawn(fetch_checkpoint(parts.clone(), peer));
+                tokio::spawn(lease::ask(parts.clone(), peer, driver.clone()));
             }
             NetEvent::Disconnected(peer) => {
                 info!(code = "net.peer.disconnected", peer = %peer);
@@ -293,11 +307,13 @@ async fn dispatch(
             NetEvent::Message { from, class, bytes } => {
                 handle_message(&parts, &driver, &statuses, from, class, &bytes);
             }
-            NetEvent::Request { bytes, reply, .. } => {
+            NetEvent::Request { from, bytes, reply } => {
                 let parts = parts.clone();
                 tokio::task::spawn_blocking(move || {
                     if let Ok(request) = Request::from_bytes(&bytes) {
-                        reply.send(Bytes::from(crate::answer::answer(&parts, request).to_bytes()));
+                        reply.send(Bytes::from(
+                            crate::answer::answer(&parts, &from, request).to_bytes(),
+                        ));
                     }
                 });
             }
@@ -318,7 +334,11 @@ fn handle_message(
     let index = index_of(&set, &from);
     match class {
         Class::Consensus => match (index, Message::from_bytes(bytes)) {
-            (Some(from), Ok(message)) => {
+            (Some(index), Ok(message)) => {
+                if message.author() == Some(index) {
+                    parts.leases.heard(&from, &message);
+                }
+                let from = index;
                 let input = Input::Message { from, message };
                 if driver.try_send(driver::Event::Input(Box::new(input))).is_err() {
                     parts.net.count_dropped();

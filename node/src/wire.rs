@@ -3,10 +3,11 @@
 //! Every message is one canonical CBOR value with a bounded size. A peer's bytes become a value here
 //! or are dropped here; nothing past this module sees bytes.
 
+use consign_consensus::Message;
 use consign_types::block::{BlockRecord, Height, TreeSize};
 use consign_types::certificate::Certificate;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
-use consign_types::digest::{BlockId, LeafHash, TreeRoot};
+use consign_types::digest::{BlockId, Digest, LeafHash, TreeRoot};
 use consign_types::limits::{
     BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, EVENT_BYTES_MAX_NESTED, LOG_ENTRY_BYTES_MAX,
 };
@@ -88,6 +89,19 @@ pub enum Request {
     Blocks(Height),
     /// The newest checkpoint with a quorum.
     Checkpoint,
+    /// The lease of the asker's consensus key, for the place that it runs at.
+    Lease(Digest),
+}
+
+/// What became of a lease that was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leased {
+    /// Given, or prolonged.
+    Granted,
+    /// Another place has it, or had it until just now.
+    Held,
+    /// The asker's key is not that of a validator, as far as is known here.
+    NotValidator,
 }
 
 /// Answers, in the order of the requests.
@@ -101,6 +115,8 @@ pub enum Response {
     Blocks(Vec<Bundle>),
     /// The note, if there is one.
     Checkpoint(Option<String>),
+    /// What became of the lease, and the latest that the asker's key signed, as far as it came here.
+    Lease(Leased, Option<Message>),
 }
 
 impl Canonical for Body {
@@ -227,6 +243,9 @@ impl Canonical for Request {
             Self::Checkpoint => {
                 to.array(1).sure().u8(3).sure();
             }
+            Self::Lease(place) => {
+                to.array(2).sure().u8(4).sure().bytes(place.as_bytes()).sure();
+            }
         }
     }
 
@@ -237,6 +256,7 @@ impl Canonical for Request {
             (1, 3) => Ok(Self::Events(BlockId(from.digest()?), read_hashes(from)?)),
             (2, 2) => Ok(Self::Blocks(Height(from.u64()?))),
             (3, 1) => Ok(Self::Checkpoint),
+            (4, 2) => Ok(Self::Lease(from.digest()?)),
             (tag, _) => Err(from.error(format!("no request has tag {tag} and {len} items"))),
         }
     }
@@ -265,6 +285,15 @@ impl Canonical for Response {
                 to.array(2).sure().u8(2).sure().array(blocks.len() as u64).sure();
                 blocks.iter().for_each(|block| block.write(to));
             }
+            Self::Lease(leased, latest) => {
+                to.array(3).sure().u8(4).sure().u8(*leased as u8).sure();
+                match latest {
+                    Some(message) => message.write(to),
+                    None => {
+                        to.null().sure();
+                    }
+                }
+            }
             Self::Checkpoint(note) => {
                 to.array(2).sure().u8(3).sure();
                 match note {
@@ -276,8 +305,19 @@ impl Canonical for Response {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(2)?;
+        let len = from.array()?;
         match from.u8()? {
+            4 if len == 3 => {
+                let leased = match from.u8()? {
+                    0 => Leased::Granted,
+                    1 => Leased::Held,
+                    2 => Leased::NotValidator,
+                    other => return Err(from.error(format!("no lease ends as {other}"))),
+                };
+                let latest = if from.null()? { None } else { Some(Message::read(from)?) };
+                Ok(Self::Lease(leased, latest))
+            }
+            tag if len != 2 => Err(from.error(format!("no response {tag} has {len} items"))),
             0 => Ok(Self::Body(if from.null()? { None } else { Some(Body::read(from)?) })),
             1 => Ok(Self::Events(read_blobs(from, BLOCK_EVENTS_MAX)?)),
             2 => Ok(Self::Blocks(from.list(RANGE_BLOCKS_MAX, Bundle::read)?)),
@@ -319,8 +359,6 @@ fn read_blobs(from: &mut Reader<'_>, max: usize) -> Result<Vec<Vec<u8>>, DecodeE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_types::digest::Digest;
-
     #[test]
     fn messages_survive_their_encoding_and_cut_ones_are_refused() {
         let hash = |n: u8| LeafHash(Digest([n; 32]));
@@ -329,6 +367,7 @@ mod tests {
             Request::Events(BlockId(Digest([2; 32])), vec![hash(1), hash(2)]),
             Request::Blocks(Height(u64::MAX)),
             Request::Checkpoint,
+            Request::Lease(Digest([3; 32])),
         ];
         for request in requests {
             let bytes = request.to_bytes();
@@ -341,6 +380,10 @@ mod tests {
         assert_eq!(PoolMessage::from_bytes(&events.to_bytes()), Ok(events));
         let response = Response::Checkpoint(Some("note\n".to_owned()));
         assert_eq!(Response::from_bytes(&response.to_bytes()), Ok(response));
+        for leased in [Leased::Granted, Leased::Held, Leased::NotValidator] {
+            let response = Response::Lease(leased, None);
+            assert_eq!(Response::from_bytes(&response.to_bytes()), Ok(response));
+        }
     }
 
     /// A claimed length is bounded by the bytes that are there: nothing is allocated for a lie.

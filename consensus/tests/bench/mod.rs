@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use consign_consensus::message::{Proposal, Vote, VoteKind};
-use consign_consensus::sign_state::{self, SignState};
+use consign_consensus::sign_state::{self, SignState, Signed};
 use consign_consensus::{Config, Effect, Engine, Input, Message, Status, Timeouts, wal};
 use consign_types::block::{Epoch, Height};
 use consign_types::certificate::{Certificate, Domain, Round, Statement};
@@ -30,6 +30,7 @@ pub const fn block(n: u8) -> BlockId {
 
 /// An engine, its clock and its disk.
 pub struct Bench {
+    pub me: Option<u8>,
     pub engine: Engine,
     pub now: Millis,
     pub keys: Vec<SecretKey>,
@@ -38,6 +39,8 @@ pub struct Bench {
     pub slots: [Vec<u8>; 2],
     /// The slots as they were at first and after each save.
     pub saves: Vec<[Vec<u8>; 2]>,
+    /// What others tell it of its own key when it starts.
+    pub heard: Option<Signed>,
 }
 
 impl Bench {
@@ -62,7 +65,7 @@ impl Bench {
         let slots = [first.bytes.to_vec(), Vec::new()];
         let (log, now) = (Vec::new(), Millis(1_000_000));
         let saves = vec![slots.clone()];
-        Self { engine: Engine::new(config), now, keys, set, log, slots, saves }
+        Self { me, engine: Engine::new(config), now, keys, set, log, slots, saves, heard: None }
     }
 
     /// The same disk, another run.
@@ -77,7 +80,13 @@ impl Bench {
         let log = wal::recover(&self.log);
         self.log.truncate(log.valid_bytes as usize);
         let sign_state = sign_state::recover([&self.slots[0], &self.slots[1]]);
-        self.step(Input::Start { tip: Height(tip), set: self.set.clone(), log, sign_state })
+        self.step(Input::Start {
+            tip: Height(tip),
+            set: self.set.clone(),
+            log,
+            sign_state,
+            heard: self.heard.map(Box::new),
+        })
     }
 
     /// One step; the disk does what it is told.

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use consign_consensus::sign_state::Signed;
 use consign_consensus::{Effect, Input, Message, Signing, Timer, Verdict, sign_state};
 use consign_types::block::{Epoch, Height};
 use consign_types::certificate::Round;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, Digest};
 use consign_types::time::Millis;
-use consign_types::validator::ValidatorIndex;
+use consign_types::validator::{ValidatorIndex, ValidatorSet};
 
 use super::disk::{Disk, Lies};
 use super::host::Host;
@@ -201,6 +202,7 @@ impl Cluster {
                 // By its place in the set in force here; a stranger's message is not taken.
                 let height = self.hosts[to].tip().next();
                 let message = Message::from_bytes(&bytes).expect("own bytes decode");
+                self.hosts[to].hear(from, &message);
                 if let Some(from) = self.world.index(height, from) {
                     self.step(to, Input::Message { from, message });
                 }
@@ -243,7 +245,8 @@ impl Cluster {
         host.engine = Some(host.fresh_engine(&self.world));
         host.started = tip;
         let set = self.world.set(tip.next()).clone();
-        self.step(node, Input::Start { tip, set, log, sign_state });
+        let heard = self.heard_of(node, &set);
+        self.step(node, Input::Start { tip, set, log, sign_state, heard: heard.map(Box::new) });
         if let Some(engine) = &self.hosts[node].engine {
             let signing = engine.status().signing;
             self.quarantined += u64::from(matches!(signing, Signing::Quarantined { .. }));
@@ -253,6 +256,19 @@ impl Cluster {
         for other in 0..self.hosts.len() {
             self.tell(other);
         }
+    }
+
+    /// What a node that starts is told of its own key by as many others as make a quorum with it.
+    fn heard_of(&mut self, node: NodeId, set: &ValidatorSet) -> Option<Signed> {
+        let mut others: Vec<NodeId> = (0..self.hosts.len()).filter(|n| *n != node).collect();
+        while others.len() >= set.quorum() {
+            let at = self.rng.range(0, others.len() as u64) as usize;
+            others.swap_remove(at);
+        }
+        let key = self.world.keys[node].public();
+        let told = others.iter().filter_map(|other| self.hosts[*other].heard.get(&node));
+        let signed = told.filter_map(|message| message.signed_by(&self.world.domain, &key));
+        signed.max_by_key(Signed::place)
     }
 
     /// One step of an engine, its effects carried out in order; perhaps not all of them.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use consign_consensus::{Config, Engine, Timer};
+use consign_consensus::{Config, Engine, Message, Timer};
 use consign_types::block::Height;
 use consign_types::digest::BlockId;
 
@@ -33,6 +33,8 @@ pub struct Host {
     /// The last height that the engine began.
     pub started: Height,
     pub catching_up: bool,
+    /// The latest that each of the others signed, as far as it came here. Not on disk.
+    pub heard: BTreeMap<NodeId, Message>,
 }
 
 impl Host {
@@ -49,6 +51,15 @@ impl Host {
             timers: BTreeMap::new(),
             started: Height(0),
             catching_up: false,
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// Notes what came from `from`, if it is the latest.
+    pub fn hear(&mut self, from: NodeId, message: &Message) {
+        let last = self.heard.get(&from).and_then(Message::place);
+        if message.place() > last {
+            self.heard.insert(from, message.clone());
         }
     }
 
@@ -77,6 +88,7 @@ impl Host {
         self.engine = None;
         self.run += 1;
         self.timers.clear();
+        self.heard.clear();
         self.told = false;
         self.catching_up = false;
     }

@@ -6,22 +6,28 @@
 //! the loop and with it the process: nothing is said that is not on disk.
 
 pub mod files;
+mod gate;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use consign_consensus::{Config, Effect, Engine, Input, Message, Status, Timer, sign_state};
+use consign_consensus::{
+    Config, Effect, Engine, Input, Message, Signing, Status, Timer, sign_state, wal,
+};
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
+use consign_types::digest::Digest;
 use consign_types::time::Millis;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::files::{LogFile, SignStateFile};
+use self::gate::Gate;
+pub use self::gate::{Promise, doubt};
 use crate::executor::Job;
 use crate::metrics::Metrics;
 use crate::p2p::{Class, NetHandle};
@@ -36,6 +42,8 @@ pub enum Event {
     Input(Box<Input>),
     /// A committed height: the loop notes the set before the engine does.
     Committed(Height, ValidatorSet),
+    /// What a peer said of the lease of this node's key.
+    Promise(Box<Promise>),
     /// The node stops.
     Stop,
 }
@@ -54,6 +62,9 @@ pub struct Wiring {
     pub status: Arc<Mutex<Option<Status>>>,
 }
 
+/// Messages of a height that are kept for the engine that will sign at it.
+const KEPT_MESSAGES_MAX: usize = 1_024;
+
 /// Drives the engine until [`Event::Stop`] or a fault.
 ///
 /// # Errors
@@ -67,35 +78,59 @@ pub fn run(
     events: &Receiver<Event>,
 ) -> Result<(), Fault> {
     let (log, recovered_log) = LogFile::open(dir)?;
-    let (mut sign_state, mut recovered_state) = SignStateFile::open(dir)?;
+    let (mut sign_state, recovered_state) = SignStateFile::open(dir)?;
     if recovered_state == sign_state::Recovered::Absent
         && let Some(mark) = files::NewKey::find(dir)
     {
         // The key was just made and has signed nothing; that is known this once.
-        let fresh = sign_state::SignState::fresh(config.domain.epoch);
-        sign_state.save(&fresh.slot())?;
+        sign_state.save(&sign_state::SignState::fresh(config.domain.epoch).slot())?;
         mark.clear()?;
-        recovered_state = sign_state::Recovered::Found(fresh);
-    }
-    if recovered_state == sign_state::Recovered::Absent {
-        // An empty disk without the mark is a lost disk, at whatever height the network is.
-        recovered_state = sign_state::Recovered::Unreadable;
     }
     if recovered_log.torn {
         warn!(code = "consensus.log.torn", height = recovered_log.height.map(|h| h.0));
     }
-    let engine = Engine::new(config);
-    let mut driver =
-        Driver { engine, log, sign_state, set: set.clone(), timers: BTreeMap::new(), wiring };
-    driver.step(Input::Start { tip, set, log: recovered_log, sign_state: recovered_state })?;
+    let key = config.signer.as_ref().map(|signer| signer.public());
+    let mut driver = Driver {
+        engine: Engine::new(Config { signer: None, ..config.clone() }),
+        signs: false,
+        gate: Gate::new(config.domain, key),
+        dir: dir.to_owned(),
+        config,
+        log,
+        sign_state,
+        tip,
+        set,
+        work: false,
+        begun: BTreeMap::new(),
+        told: None,
+        kept: Vec::new(),
+        timers: BTreeMap::new(),
+        wiring,
+    };
+    driver.begin_anew(false)?;
     driver.serve(events)
 }
 
+/// Runs one of two engines: one that signs, while the [gate](gate) is open, and one that follows without a
+/// key. Where the gate opens or closes, the other one takes over as after a restart of the process,
+/// from what is on disk.
 struct Driver {
     engine: Engine,
+    /// The engine has the key.
+    signs: bool,
+    gate: Gate,
+    dir: PathBuf,
+    config: Config,
     log: LogFile,
     sign_state: SignStateFile,
+    tip: Height,
     set: ValidatorSet,
+    work: bool,
+    begun: BTreeMap<ValidatorIndex, Height>,
+    /// What others hold of the key, as the engine was told at its start.
+    told: Option<sign_state::Signed>,
+    /// What came while the engine followed, for the one that will sign.
+    kept: Vec<(ValidatorIndex, Message)>,
     timers: BTreeMap<Timer, Instant>,
     wiring: Wiring,
 }
@@ -104,23 +139,120 @@ impl Driver {
     fn serve(&mut self, events: &Receiver<Event>) -> Result<(), Fault> {
         const NOTHING_PENDING: Duration = Duration::from_secs(60);
         loop {
+            self.mind_the_gate()?;
             let next = self.timers.iter().min_by_key(|(_, at)| **at).map(|(t, at)| (*t, *at));
             let wait = next
                 .map_or(NOTHING_PENDING, |(_, at)| at.saturating_duration_since(Instant::now()));
-            match events.recv_timeout(wait) {
-                Ok(Event::Input(input)) => self.step(*input)?,
-                Ok(Event::Committed(height, next_set)) => {
-                    self.set = next_set.clone();
+            let event = match events.recv_timeout(wait) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+            };
+            // Time passed while it was waited.
+            self.mind_the_gate()?;
+            match event {
+                Some(Event::Input(input)) => {
+                    self.note(&input);
+                    self.step(*input)?;
+                }
+                Some(Event::Committed(height, next_set)) => {
+                    if self.set != next_set {
+                        self.begun.clear();
+                    }
+                    (self.tip, self.set) = (height, next_set.clone());
+                    self.kept.retain(|(_, message)| message.height() > height);
                     self.step(Input::Committed { height, next_set })?;
                 }
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
+                Some(Event::Promise(promise)) => {
+                    self.gate.take(&promise);
+                    self.show();
+                }
+                Some(Event::Stop) | None => {}
             }
             // Rung after every input too: a flood of messages must not hold back time.
             while let Some(timer) = self.take_due() {
+                self.mind_the_gate()?;
                 self.step(Input::Timer(timer))?;
             }
         }
+    }
+
+    /// What an engine that takes over must be told again.
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::Work(work) => self.work = *work,
+            Input::Begun { from, height } => {
+                self.begun.insert(*from, *height);
+            }
+            Input::Message { from, message }
+                if !self.signs
+                    && message.height() > self.tip
+                    && self.kept.len() < KEPT_MESSAGES_MAX =>
+            {
+                self.kept.push((*from, message.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets the engine take over that the gate asks for. Not while a height is being committed: nothing is
+    /// signed then, and what follows is only known afterwards.
+    fn mind_the_gate(&mut self) -> Result<(), Fault> {
+        if self.engine.is_committing() {
+            return Ok(());
+        }
+        let open = self.gate.is_open(&self.set, clock::since_boot_ms());
+        // Others hold more of this key than the engine that signs knows of, or was told at its start.
+        let heard = self.gate.heard().filter(|_| self.signs && self.gate.heard() != self.told);
+        let doubted = heard.is_some_and(|signed| !self.engine.knows(&signed));
+        if open != self.signs || doubted {
+            info!(code = "consensus.gate", open, doubted, height = self.tip.next().0);
+            self.begin_anew(open)?;
+        }
+        Ok(())
+    }
+
+    /// Begins with another engine, as a process does that was just started.
+    fn begin_anew(&mut self, signs: bool) -> Result<(), Fault> {
+        self.log.sync()?;
+        let (log, recovered_log) = LogFile::open(&self.dir)?;
+        let (sign_state, recovered) = SignStateFile::open(&self.dir)?;
+        (self.log, self.sign_state, self.signs) = (log, sign_state, signs);
+        let sign_state = match recovered {
+            // An empty disk without the mark is a lost disk, at whatever height the network is.
+            sign_state::Recovered::Absent => sign_state::Recovered::Unreadable,
+            found => found,
+        };
+        let signer = self.config.signer.clone().filter(|_| signs);
+        self.engine = Engine::new(Config { signer, ..self.config.clone() });
+        self.timers.clear();
+        // Who only follows neither resumes a log nor writes one.
+        let log = if signs { recovered_log } else { wal::Recovered::default() };
+        let (tip, set) = (self.tip, self.set.clone());
+        self.told = self.gate.heard();
+        let heard = self.told.map(Box::new);
+        self.step(Input::Start { tip, set, log, sign_state, heard })?;
+        for (from, height) in self.begun.clone() {
+            self.step(Input::Begun { from, height })?;
+        }
+        self.step(Input::Work(self.work))?;
+        for (from, message) in std::mem::take(&mut self.kept) {
+            self.step(Input::Message { from, message })?;
+        }
+        Ok(())
+    }
+
+    /// Where the node stands: a follower for want of promises says so.
+    fn status(&self) -> Status {
+        let mut status = self.engine.status();
+        let key = self.config.signer.as_ref().map(|signer| signer.public());
+        let index = key.and_then(|key| self.set.index_of(&key));
+        if !self.signs && index.is_some() && status.signing == Signing::Follower {
+            let held_elsewhere = self.gate.is_held_elsewhere(clock::since_boot_ms());
+            status.signing = Signing::Unleased { held_elsewhere };
+            status.index = index;
+        }
+        status
     }
 
     fn take_due(&mut self) -> Option<Timer> {
@@ -134,13 +266,19 @@ impl Driver {
     fn step(&mut self, input: Input) -> Result<(), Fault> {
         let effects = self.engine.step(clock::now(), input);
         // First, because what the effects lead to asks whether this node signs.
-        if let Ok(mut status) = self.wiring.status.lock() {
-            *status = Some(self.engine.status());
-        }
+        self.show();
         for effect in effects {
             self.carry_out(effect)?;
         }
         Ok(())
+    }
+
+    /// Shows where the node stands to whoever asks.
+    fn show(&self) {
+        let now = self.status();
+        if let Ok(mut status) = self.wiring.status.lock() {
+            *status = Some(now);
+        }
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), Fault> {
@@ -158,9 +296,16 @@ impl Driver {
                 self.sign_state.save(&slot)?;
                 self.wiring.metrics.fsync(begun.elapsed());
             }
+            // To get it onto the disk may have taken longer than the promises last.
+            Effect::Send { .. } | Effect::Broadcast(_) if !self.may_speak() => {}
             Effect::Send { to, message } => self.send(to, &message),
             Effect::Broadcast(message) => {
-                self.wiring.net.broadcast(Class::Consensus, Bytes::from(message.to_bytes()));
+                let bytes = message.to_bytes();
+                if let Some((height, round, step)) = message.place() {
+                    debug!(code = "consensus.said", height = height.0, round = round.0, step = ?step,
+                        digest = %Digest::of(&[&bytes]));
+                }
+                self.wiring.net.broadcast(Class::Consensus, Bytes::from(bytes));
             }
             Effect::Schedule { timer, after_ms } => {
                 self.timers.insert(timer, Instant::now() + Duration::from_millis(after_ms));
@@ -193,6 +338,10 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    fn may_speak(&self) -> bool {
+        !self.signs || self.gate.is_open(&self.set, clock::since_boot_ms())
     }
 
     fn send(&self, to: ValidatorIndex, message: &Message) {

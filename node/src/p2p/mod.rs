@@ -215,6 +215,7 @@ type Allowed = Arc<RwLock<HashMap<PeerId, PublicKey>>>;
 enum Command {
     Request { to: PeerId, bytes: Bytes, answer: oneshot::Sender<Bytes> },
     Disconnect(PeerId),
+    HangUp(PeerId),
     Allow(Vec<PeerConfig>),
     Shutdown,
 }
@@ -287,6 +288,11 @@ impl NetHandle {
     pub fn allow(&self, peers: Vec<PeerConfig>) {
         // Where the swarm is gone there is nobody to cut off.
         let _ = self.commands.send(Command::Allow(peers));
+    }
+
+    /// Ends the connections with `peer`, and dials it only after the longest pause.
+    pub fn hang_up(&self, peer: &PublicKey) {
+        let _ = self.commands.send(Command::HangUp(peer_id(peer)));
     }
 
     /// Ends the network.

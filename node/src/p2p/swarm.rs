@@ -150,6 +150,13 @@ impl Network {
                         // Gone already is as good.
                         let _ = self.swarm.disconnect_peer_id(peer);
                     }
+                    Some(Command::HangUp(peer)) => {
+                        if let Some(known) = self.known.get_mut(&peer) {
+                            known.pause = self.pause_max;
+                            known.next_dial = Instant::now() + self.pause_max;
+                        }
+                        let _ = self.swarm.disconnect_peer_id(peer);
+                    }
                     Some(Command::Shutdown) | None => return,
                 },
                 Some(reply) = self.replies.next(), if !self.replies.is_empty() => {

@@ -44,6 +44,7 @@ use tokio::net::TcpListener;
 use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
+use crate::driver;
 use crate::node::Parts;
 use crate::pool::{Admission, Refused};
 use crate::state::sure;
@@ -239,16 +240,7 @@ impl Serving {
     }
 
     fn quarantine(&self) -> Option<String> {
-        match self.signing() {
-            Some(Signing::Quarantined { through, reason }) => Some(match through {
-                Some(height) => format!("{reason}; this node votes again after height {height}"),
-                None => format!("{reason}; this node votes again once the network is past it"),
-            }),
-            Some(Signing::Halted(reason)) => {
-                Some(format!("signing ended for good: {reason}; see docs/operating"))
-            }
-            _ => None,
-        }
+        self.signing().as_ref().and_then(driver::doubt)
     }
 
     fn event_view(&self, index: LeafIndex) -> Option<EventView> {

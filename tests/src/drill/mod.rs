@@ -12,6 +12,7 @@ pub mod forge;
 pub mod http;
 mod idle;
 mod stranger;
+pub mod twin;
 
 pub use idle::Idle;
 pub use stranger::Stranger;

@@ -171,7 +171,7 @@ fn a_node_that_is_used_and_attacked_says_no_secret() {
     let post = |body: &str| {
         let head =
             "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close";
-        exchange(at, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+        exchange(at, None, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     };
     let call = |method: &str, params: &str| {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
@@ -201,7 +201,7 @@ fn a_node_that_is_used_and_attacked_says_no_secret() {
         ["/metrics", "/health/ready", "/tlog/checkpoint", "/keys/log.key", "/../keys/log.key"]
     {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let (_, body) = exchange(at, &request).unwrap();
+        let (_, body) = exchange(at, None, &request).unwrap();
         everything.push((path, body.into_bytes()));
     }
     // Somebody who is no node, at the door for nodes.

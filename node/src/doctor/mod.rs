@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use consign_rpc::tls::{Chain, Client};
 use consign_types::codec::Canonical as _;
 use consign_types::genesis::Genesis;
 use libp2p::Multiaddr;

@@ -74,7 +74,11 @@ impl Guard {
     /// earlier, or another process signs with the key: in both cases this node cannot know what else
     /// was signed.
     pub fn hear(&mut self, signed: &Signed) {
-        if self.key.is_some() && !self.knows(signed) {
+        let silent = self
+            .quarantine
+            .as_ref()
+            .is_some_and(|quarantine| quarantine.through.is_none_or(|last| last >= signed.height));
+        if self.key.is_some() && !silent && !self.knows(signed) {
             self.quarantine(OUTDATED, None);
         }
     }

@@ -560,7 +560,11 @@ impl Serving {
             ));
         }
         let set = committed.validators();
-        let voting = usize::from(matches!(self.signing(), Some(Signing::Allowed)));
+        let voting = usize::from(matches!(
+            self.signing(),
+            // For want of the others only: they are what is counted here.
+            Some(Signing::Allowed | Signing::Unleased { held_elsewhere: false })
+        ));
         let reachable = self.parts.net.connected().len() + voting;
         if reachable < set.quorum() {
             return Some(format!(

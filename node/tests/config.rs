@@ -75,6 +75,10 @@ fn what_is_not_set_has_its_default() {
     assert_eq!((rpc.connections_max, rpc.subscriptions_per_connection_max), (512, 32));
     assert_eq!((rpc.requests_per_second_max, rpc.read_timeout_ms), (20_000, 5_000));
     assert_eq!(
+        (rpc.events_per_second_per_device_max, rpc.events_per_second_per_member_max),
+        (2_000, 10_000)
+    );
+    assert_eq!(
         (rpc.doors.read, rpc.doors.submit, &rpc.doors.tokens),
         (Gate::Open, Gate::Open, &vec![])
     );
@@ -389,6 +393,8 @@ p2p.peer[0].party = "customs"  # consignd.toml:25
 p2p.peer[1].addresses = ["/ip4/192.0.2.7/tcp/9201"]  # consignd.toml:29
 p2p.peer[1].party = "forwarder"  # consignd.toml:28
 rpc.connections_max = 9  # --set rpc.connections_max
+rpc.events_per_second_per_device_max = 2000  # default
+rpc.events_per_second_per_member_max = 10000  # default
 rpc.listen = "127.0.0.1:2"  # --set rpc.listen
 rpc.read = "bearer"  # consignd.toml:16
 rpc.read_timeout_ms = 5000  # consignd.toml:15

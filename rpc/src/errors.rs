@@ -78,6 +78,8 @@ kinds! {
     BatchTooLarge = -32010 "batch_too_large" false, "split the batch";
     /// The answers of one batch would be too long together.
     BatchResponseTooLarge = -32011 "batch_response_too_large" false, "split the batch";
+    /// A device, or the devices of a member, hand in too many events.
+    Quota = -32012 "quota" true, "wait for retryAfterMs; the operator sets rpc.events_per_second_per_device_max and its like";
     /// The caller may not.
     Unauthorised = -32016 "unauthorised" false, "ask the node's operator for access";
     /// No token, or one that does not hold.

@@ -168,7 +168,7 @@ methods! {
     calls {
         SubmitEvent = Submit "custody_submitEvent" -> Submitted,
             "Takes a signed event. Sending it again is harmless and answers `duplicate`.",
-            [Rejected BadSignature UnknownDevice RevokedKey SequenceConflict RuleViolation PoolFull NoQuorum Syncing];
+            [Rejected BadSignature UnknownDevice RevokedKey SequenceConflict RuleViolation Quota PoolFull NoQuorum Syncing];
         SubmitBatch = Submit "custody_submitBatch" -> Vec<BatchItem>,
             "Takes up to 100 signed events and answers each of them, in order.",
             [Syncing];

@@ -28,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::causes::on_one_line;
 use crate::keys::{KeyError, Keys, Passphrase, read_receipt_key};
+use crate::pool::Quotas;
 
 pub use doors::{Doors, Tls};
 pub use listeners::Listener;
@@ -80,10 +81,21 @@ pub struct Rpc {
     pub subscriptions_per_connection_max: u32,
     /// Requests a second from one address, on average.
     pub requests_per_second_max: u32,
+    /// Events a second that one device may hand in on average; twice as many at once.
+    pub events_per_second_per_device_max: u32,
+    /// The same for all devices of a member together.
+    pub events_per_second_per_member_max: u32,
     /// Time that a request's headers and body may take, milliseconds.
     pub read_timeout_ms: u64,
     /// Who is let in.
     pub doors: Doors,
+}
+
+impl Rpc {
+    /// What devices and members may hand in.
+    pub fn quotas(&self) -> Quotas {
+        Quotas::new(self.events_per_second_per_device_max, self.events_per_second_per_member_max)
+    }
 }
 
 /// Logs.
@@ -257,10 +269,12 @@ impl Reader {
 
     fn rpc(&mut self, genesis: Option<&Genesis>) -> Option<Rpc> {
         let listen = self.parsed("rpc.listen", "write an address and a port, 127.0.0.1:9101");
-        let [connections, subscriptions, requests] = [
+        let [connections, subscriptions, requests, per_device, per_member] = [
             "rpc.connections_max",
             "rpc.subscriptions_per_connection_max",
             "rpc.requests_per_second_max",
+            "rpc.events_per_second_per_device_max",
+            "rpc.events_per_second_per_member_max",
         ]
         .map(|name| self.number(name).and_then(|number| u32::try_from(number).ok()));
         let doors = self.doors(genesis);
@@ -270,6 +284,8 @@ impl Reader {
             connections_max: connections?,
             subscriptions_per_connection_max: subscriptions?,
             requests_per_second_max: requests?,
+            events_per_second_per_device_max: per_device?,
+            events_per_second_per_member_max: per_member?,
             read_timeout_ms: self.number("rpc.read_timeout_ms")?,
         })
     }

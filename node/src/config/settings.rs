@@ -75,7 +75,7 @@ const fn number(
 }
 
 /// Every setting.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 27] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -96,6 +96,20 @@ pub const SETTINGS: [Setting; 25] = [
     setting("rpc.tls_cert", Kind::Path, Unset::Nothing, "\"tls.crt\""),
     setting("rpc.tls_key", Kind::Path, Unset::Nothing, "\"tls.key\""),
     setting("rpc.client_ca", Kind::Path, Unset::Nothing, "\"callers.crt\""),
+    number(
+        "rpc.events_per_second_per_device_max",
+        "events a second",
+        (1, 100_000_000),
+        2_000,
+        "2000",
+    ),
+    number(
+        "rpc.events_per_second_per_member_max",
+        "events a second",
+        (1, 100_000_000),
+        10_000,
+        "10000",
+    ),
     setting("p2p.listen", Kind::Texts, Unset::Refused, "[\"/ip4/0.0.0.0/tcp/9201\"]"),
     setting("p2p.peer.party", Kind::Text, Unset::Refused, "\"forwarder\""),
     setting("p2p.peer.addresses", Kind::Texts, Unset::Refused, "[\"/ip4/192.0.2.1/tcp/9201\"]"),

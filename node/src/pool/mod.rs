@@ -6,6 +6,7 @@
 //! path and on all cores.
 
 mod parking;
+mod quota;
 mod relay;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,7 @@ use rayon::prelude::*;
 use tokio::sync::{Notify, futures::Notified, watch};
 
 use parking::{Parked, Parking, Waiting};
+pub use quota::{Exceeded, Quotas};
 pub use relay::Relay;
 
 use crate::metrics::Metrics;
@@ -56,6 +58,9 @@ pub enum Refused {
     /// No room; try again later.
     #[error("the pool holds {POOL_EVENTS_MAX} events or {POOL_BYTES_MAX} bytes; try again later")]
     Full,
+    /// Its device, or its member, hands in too many; try again later.
+    #[error("{0}")]
+    Quota(Exceeded),
     /// What it refers to did not come within 30 s.
     #[error("what the event refers to did not arrive within {} s", POOL_ORPHAN_MS / 1000)]
     Orphaned,
@@ -145,8 +150,17 @@ impl Pool {
         self.committed.key_of(signer, id)
     }
 
-    /// Offers events in order; each is answered. Checks signatures on all cores.
+    /// Offers events that peers passed on, in order; each is answered. Checks signatures on all cores.
     pub fn offer(&self, events: Vec<SignedEvent>) -> Vec<Admission> {
+        self.offer_within(events, None)
+    }
+
+    /// Offers events that this node's own callers hand in, each of which counts against its signer's share.
+    pub fn submit(&self, events: Vec<SignedEvent>, quotas: &Quotas) -> Vec<Admission> {
+        self.offer_within(events, Some(quotas))
+    }
+
+    fn offer_within(&self, events: Vec<SignedEvent>, quotas: Option<&Quotas>) -> Vec<Admission> {
         let known: Vec<Option<Admission>> = {
             let inner = self.lock();
             events.iter().map(|event| self.known(&inner, event)).collect()
@@ -160,7 +174,7 @@ impl Pool {
         let until = Instant::now() + ORPHAN_WAIT;
         let answers: Vec<Admission> = checked
             .into_iter()
-            .map(|checked| match checked {
+            .map(|checked| match checked.and_then(|event| self.count(event, quotas)) {
                 Ok(event) => self.admit(&mut inner, event, until),
                 Err(answer) => answer,
             })
@@ -306,6 +320,21 @@ impl Pool {
             Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
             Err(why) => Err(self.refuse_unsafe(why)),
         }
+    }
+
+    /// Counts an event whose signature holds. One that waits for its signer's enrolment is bounded by the
+    /// room to wait.
+    fn count(&self, event: Waiting, quotas: Option<&Quotas>) -> Result<Waiting, Admission> {
+        if let (Waiting::Verified(verified), Some(quotas)) = (&event, quotas) {
+            let taken = quotas.take(&verified.event().signer, Instant::now());
+            taken.map_err(|exceeded| {
+                let why = Refused::Quota(exceeded);
+                let code = [("code", why.code().to_owned())];
+                self.metrics.events_refused.get_or_create(&code).inc();
+                Admission::Refused(why)
+            })?;
+        }
+        Ok(event)
     }
 
     /// The key of a signer, ready for another check.
@@ -502,6 +531,7 @@ impl Refused {
             Self::NotVerified(NotVerified::Signature(_)) => "bad_signature",
             Self::Rule { rejection, .. } => rejection.code(),
             Self::Full => "pool_full",
+            Self::Quota(_) => "quota",
             Self::Orphaned => "unknown_reference",
         }
     }
@@ -509,7 +539,10 @@ impl Refused {
     /// Whether the same bytes may be taken later.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::NotVerified(NotVerified::UnknownKey(_)) | Self::Full | Self::Orphaned => true,
+            Self::NotVerified(NotVerified::UnknownKey(_))
+            | Self::Full
+            | Self::Quota(_)
+            | Self::Orphaned => true,
             Self::NotVerified(NotVerified::Signature(_)) => false,
             Self::Rule { rejection, rests_on_pooled } => *rests_on_pooled || rejection.retryable(),
         }

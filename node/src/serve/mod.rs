@@ -46,7 +46,7 @@ use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::driver;
 use crate::node::Parts;
-use crate::pool::{Admission, Refused};
+use crate::pool::{Admission, Quotas, Refused};
 use crate::state::sure;
 use crate::store::StoredBlock;
 
@@ -61,6 +61,7 @@ pub struct Serving {
     party: PartyId,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
+    quotas: Arc<Quotas>,
     /// Held while a request to join is taken: an invitation is good once.
     joining: Arc<Mutex<()>>,
 }
@@ -74,6 +75,7 @@ impl Serving {
             party: config.party.clone(),
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
+            quotas: Arc::new(config.rpc.quotas()),
             joining: Arc::default(),
         }
     }
@@ -115,7 +117,7 @@ impl Serving {
     fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
         let decoded: Vec<_> = envelopes.iter().map(|bytes| SignedEvent::decode(bytes)).collect();
         let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
-        let admissions = self.parts.pool.offer(events);
+        let admissions = self.parts.pool.submit(events, &self.quotas);
         let mut passed_on = Vec::new();
         let mut admissions = admissions.into_iter();
         let answers = decoded
@@ -271,6 +273,9 @@ fn refusal(id: EventId, refused: &Refused) -> RpcError {
             RpcError::rule(refused.code(), refused, refused.retryable())
         }
         Refused::Full => RpcError::new(ErrorKind::PoolFull, refused).with_retry_after_ms(500),
+        Refused::Quota(exceeded) => {
+            RpcError::new(ErrorKind::Quota, refused).with_retry_after_ms(exceeded.retry_after_ms)
+        }
     };
     error.with_event(id)
 }

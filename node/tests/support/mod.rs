@@ -98,6 +98,8 @@ pub fn config(dir: &Path, name: &str, genesis: Genesis) -> Config {
             connections_max: 1,
             subscriptions_per_connection_max: 1,
             requests_per_second_max: 1,
+            events_per_second_per_device_max: 1,
+            events_per_second_per_member_max: 1,
             read_timeout_ms: 1_000,
             doors: Doors::default(),
         },

@@ -9,15 +9,16 @@ use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification
 use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
 
 use super::access::Caller;
-use super::address::{Address, Rates};
+use super::address::Address;
 use crate::errors::{ErrorKind, RpcError};
 use crate::methods::{DISCOVER, METHODS, Method};
+use crate::rates::Rates;
 
 /// The calls of one address.
 #[derive(Clone)]
 pub(crate) struct Guard<S> {
     pub(crate) inner: S,
-    pub(crate) rates: Arc<Rates>,
+    pub(crate) rates: Arc<Rates<Address>>,
     pub(crate) address: Address,
     pub(crate) caller: Caller,
     pub(crate) batch_max: usize,
@@ -27,7 +28,7 @@ pub(crate) struct Guard<S> {
 
 impl<S> Guard<S> {
     fn admit(&self, method: &str) -> Result<(), RpcError> {
-        self.rates.take(self.address, Instant::now()).map_err(RpcError::rate_limited)?;
+        self.rates.take(&self.address, Instant::now()).map_err(RpcError::rate_limited)?;
         if let Some(found) = Method::find(method) {
             self.caller.may(method, found.scope)?;
             if found.feed.is_some() && !self.can_subscribe {

@@ -22,7 +22,7 @@ use tower::ServiceExt as _;
 use tower::layer::util::Identity;
 
 use super::access::{Access, Caller, Certified};
-use super::address::{Address, Held, Rates, Sockets};
+use super::address::{Address, Held, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
 use super::guard::Guard;
@@ -30,6 +30,7 @@ use super::limits::ServerLimits;
 use crate::backend::File;
 use crate::errors::{ErrorKind, RpcError};
 use crate::openrpc::OPENRPC;
+use crate::rates::Rates;
 use crate::scope::Scope;
 
 /// Bytes of the path of a file of the log.
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) methods: Methods,
     pub(crate) service: TowerServiceBuilder<Identity, Identity>,
     pub(crate) stop: StopHandle,
-    pub(crate) rates: Arc<Rates>,
+    pub(crate) rates: Arc<Rates<Address>>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) budget: Budget,
     pub(crate) access: Arc<Access>,
@@ -173,7 +174,7 @@ fn refuse((status, error): (StatusCode, RpcError)) -> Response {
 
 /// Plain requests come out of the same allowance as calls; an answer for whoever has used it up.
 fn rationed(shared: &Shared, address: Address) -> Option<Response> {
-    let ms = shared.rates.take(address, Instant::now()).err()?;
+    let ms = shared.rates.take(&address, Instant::now()).err()?;
     let headers = [(RETRY_AFTER, ms.div_ceil(1000).to_string())];
     Some((StatusCode::TOO_MANY_REQUESTS, headers, "too many requests\n").into_response())
 }

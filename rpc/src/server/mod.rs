@@ -48,8 +48,9 @@ pub use access::{Access, Gate};
 pub use limits::ServerLimits;
 
 use crate::backend::Backend;
+use crate::rates::Rates;
 use access::Certified;
-use address::{Address, Held, Rates, Sockets};
+use address::{Address, Held, Sockets};
 use body::Budget;
 use calls::Node;
 use stall::Stalling;

@@ -267,7 +267,11 @@ fn free_ports() -> Result<Ports, Wrong> {
 
 fn configure(config: &Path) -> Result<(), Wrong> {
     let text = fs::read_to_string(config).map_err(Wrong::of)?;
-    let rate = format!("[rpc]\nrequests_per_second_max = {REQUESTS_PER_SECOND}\n");
+    let rate =
+        ["requests_per_second", "events_per_second_per_device", "events_per_second_per_member"]
+            .map(|what| format!("{what}_max = {REQUESTS_PER_SECOND}\n"))
+            .concat();
+    let rate = format!("[rpc]\n{rate}");
     let text = text.replacen("[rpc]\n", &rate, 1);
     fs::write(config, format!("{text}\n[log]\nlevel = \"warn\"\n")).map_err(Wrong::of)
 }

@@ -17,6 +17,7 @@ mod membership;
 mod newcomer;
 mod passport;
 mod quarrel;
+mod quota;
 mod replay;
 mod stranger;
 mod tiles;

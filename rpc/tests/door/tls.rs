@@ -156,9 +156,12 @@ async fn a_certificate_that_does_not_hold_does_not_get_in() {
     within(asking(&door, Some(&paper().caller)).status()).await.expect("this one holds");
 }
 
+/// Reading, submitting, whether a certificate is shown, the token, and what comes of each call.
+type Row = (Gate, Gate, bool, Option<&'static str>, [&'static str; 4]);
+
 /// Gates, whether a certificate is shown, whose token; what answers public, read, submit, metrics.
 #[rustfmt::skip]
-const CELLS: &[(Gate, Gate, bool, Option<&str>, [&str; 4])] = &[
+const CELLS: &[Row] = &[
     (Gate::Mtls, Gate::Open, false, None, ["ok", "unauthenticated", "ok", "unauthenticated"]),
     (Gate::Mtls, Gate::Open, false, Some("all"), ["ok", "unauthenticated", "ok", "unauthenticated"]),
     (Gate::Mtls, Gate::Open, true, None, ["ok", "ok", "ok", "ok"]),

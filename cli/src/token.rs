@@ -3,15 +3,20 @@
 //! A secret is printed once, or goes into a file of mode 0600. What a node reads holds its digest alone.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use consign_rpc::errors::RpcError;
+use consign_rpc::methods::{Call as _, ListTokens, ReloadTokens};
 use consign_rpc::scope::Scope;
 use consign_rpc::token::{Secret, Token, is_token_name};
+use consign_rpc::views::{TokenView, TokensView};
 use consign_types::time::Millis;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::console::{Console, Report};
@@ -27,6 +32,18 @@ const TOKENS_BYTES_MAX: usize = 1 << 20;
 pub enum Command {
     /// Make a token; its secret is printed once, and the node's file gets its SHA-256
     New(New),
+    /// Tokens that a running node knows, asked on its own socket
+    List(Socket),
+    /// Have a running node read its file of tokens again
+    Reload(Socket),
+}
+
+/// Where the operator speaks with the node.
+#[derive(Args, Debug)]
+pub struct Socket {
+    /// The node's rpc.admin_socket
+    #[arg(long, value_name = "FILE")]
+    socket: PathBuf,
 }
 
 /// `consign token new`.
@@ -85,7 +102,11 @@ impl Report for Made {
 /// # Errors
 /// When there is no randomness, the name is taken, or a file cannot be written.
 pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
-    let Command::New(new) = command;
+    let new = match command {
+        Command::New(new) => new,
+        Command::List(at) => return console.result(&ask(&at.socket, ListTokens::METHOD)?),
+        Command::Reload(at) => return console.result(&ask(&at.socket, ReloadTokens::METHOD)?),
+    };
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *random)
         .map_err(|e| Failure::operational("randomness", e, "no token is made without it"))?;
@@ -109,6 +130,67 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
         name: token.name,
     };
     console.result(&made)
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Known(TokensView);
+
+impl Report for Known {
+    fn text(&self) -> String {
+        let line = |token: &TokenView| {
+            let until =
+                token.until.as_ref().map_or(String::new(), |until| format!(", until {until}"));
+            format!("{}: {}{until}", token.name, token.scopes.join(", "))
+        };
+        let lines: Vec<String> = self.0.tokens.iter().map(line).collect();
+        if lines.is_empty() { "the node knows no token".to_owned() } else { lines.join("\n") }
+    }
+}
+
+/// Asks the node on its own socket.
+fn ask(socket: &Path, method: &str) -> Result<Known, Failure> {
+    let answer = exchange(socket, method).map_err(|e| {
+        let message = format!("no answer at {}: {e}", socket.display());
+        let help = "name the node's rpc.admin_socket, as the user that runs the node";
+        Failure::new(Exit::Operational, "no_answer", message, help)
+    })?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let answer: Answer = serde_json::from_str(body).map_err(|e| {
+        Failure::new(Exit::Operational, "bad_answer", e, "is a node of this version there?")
+    })?;
+    match (answer.result, answer.error) {
+        (Some(known), _) => Ok(Known(known)),
+        (None, Some(error)) => {
+            Err(Failure::new(Exit::Refused, error.kind.as_str(), error.message, error.kind.help()))
+        }
+        (None, None) => {
+            Err(Failure::new(Exit::Operational, "bad_answer", "no result", "is a node there?"))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    result: Option<TokensView>,
+    error: Option<RpcError>,
+}
+
+fn exchange(socket: &Path, method: &str) -> io::Result<String> {
+    const WAIT: Duration = Duration::from_secs(10);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(WAIT))?;
+    stream.set_write_timeout(Some(WAIT))?;
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.take(TOKENS_BYTES_MAX as u64).read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn write_new(path: &Path, secret: &Secret) -> Result<(), Failure> {

@@ -27,7 +27,8 @@ use consign_rpc::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
     DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
     HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
-    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, UnitView, Update,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, TokensView, UnitView,
+    Update,
 };
 use consign_types::block::{Height, TreeSize};
 use consign_types::cose_receipt::Algorithm;
@@ -336,6 +337,12 @@ impl Backend for Door {
         Err(absent())
     }
     async fn requests(&self) -> Result<RequestsView, RpcError> {
+        Err(absent())
+    }
+    fn tokens(&self) -> TokensView {
+        TokensView { tokens: Vec::new() }
+    }
+    async fn reload_tokens(&self) -> Result<TokensView, RpcError> {
         Err(absent())
     }
     async fn submit_evidence(&self, _: Vec<u8>) -> Result<EvidenceView, RpcError> {

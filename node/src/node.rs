@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
+use consign_rpc::server::Doors;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
 use crate::roster::{self, Held};
-use crate::serve::Serving;
+use crate::serve::{self, Serving};
 use crate::start;
 use crate::state::{Committed, fatal};
 use crate::store::Fault;
@@ -63,6 +64,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The operator's socket.
+    #[error("cannot open rpc.admin_socket {path}; choose another path or stop what uses it")]
+    AdminSocket {
+        /// Where it should be.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// Runs the node until `stop` says so.
@@ -80,6 +89,11 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let listener = tokio::net::TcpListener::bind(config.rpc.listen)
         .await
         .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
+    let own = config.rpc.admin_socket.as_deref().map(|path| {
+        serve::open_socket(path)
+            .map_err(|source| StartError::AdminSocket { path: path.to_owned(), source })
+    });
+    let doors = Doors { port: listener, own: own.transpose()? };
     let (net, net_events, net_task) =
         p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
 
@@ -182,7 +196,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let until_stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = serving.serve(listener, &config.rpc, until_stop).await {
+    if let Err(error) = serving.serve(doors, &config.rpc, until_stop).await {
         warn!(code = "rpc.server.failed", error = %error);
     }
     let _ = stop.wait_for(|stop| *stop).await;
@@ -195,6 +209,10 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();
     let _ = net_task.await;
+    if let Some(path) = &config.rpc.admin_socket {
+        // Another one is made at the next start in any case.
+        let _ = std::fs::remove_file(path);
+    }
     info!(code = "node.stopped", height = parts.committed.tip().height().0);
     Ok(())
 }

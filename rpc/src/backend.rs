@@ -23,7 +23,7 @@ use crate::views::{
     BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
     DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
     HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
-    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, UnitView,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, TokensView, UnitView,
 };
 
 /// What a node answers. Cheap to call from many tasks at once; blocking work is moved off by the
@@ -144,6 +144,12 @@ pub trait Backend: Send + Sync + 'static {
         invite: String,
         request: JoinRequest,
     ) -> Result<RequestView, RpcError>;
+
+    /// The tokens that the node knows, for its operator.
+    fn tokens(&self) -> TokensView;
+
+    /// Reads the tokens again; those that it finds hold from then on.
+    async fn reload_tokens(&self) -> Result<TokensView, RpcError>;
 
     /// The requests to join that were handed in here.
     async fn requests(&self) -> Result<RequestsView, RpcError>;

@@ -80,6 +80,8 @@ kinds! {
     BatchResponseTooLarge = -32011 "batch_response_too_large" false, "split the batch";
     /// A device, or the devices of a member, hand in too many events.
     Quota = -32012 "quota" true, "wait for retryAfterMs; the operator sets rpc.events_per_second_per_device_max and its like";
+    /// What the node's configuration names cannot be used.
+    BadConfiguration = -32013 "bad_configuration" false, "mend the file; what held before holds";
     /// The caller may not.
     Unauthorised = -32016 "unauthorised" false, "ask the node's operator for access";
     /// No token, or one that does not hold.

@@ -20,7 +20,7 @@ use crate::views::{
     DeviceHistoryPage, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
     GenesisView, HistoryPage, InclusionView, MembersView, PassportView, ProposalView,
     ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted,
-    UnitView,
+    TokensView, UnitView,
 };
 
 /// Parameters of a call, which name its method and the type of its answer.
@@ -164,6 +164,18 @@ pub struct GetGenesis(Nothing);
 #[serde(transparent)]
 pub struct ListRequests(Nothing);
 
+/// `admin_listTokens`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct ListTokens(Nothing);
+
+/// `admin_reloadTokens`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct ReloadTokens(Nothing);
+
 methods! {
     calls {
         SubmitEvent = Submit "custody_submitEvent" -> Submitted,
@@ -241,6 +253,12 @@ methods! {
         ListRequests = Read "gov_listRequests" -> RequestsView,
             "Tells the requests to join that were handed in at this node.",
             [];
+        ListTokens = Admin "admin_listTokens" -> TokensView,
+            "Tells which tokens the node knows, without any secret.",
+            [];
+        ReloadTokens = Admin "admin_reloadTokens" -> TokensView,
+            "Reads the file of tokens again: what is there now holds, at once. Where it cannot be read, what was before does.",
+            [Unsupported BadConfiguration];
     }
     feeds {
         SubscribeBlocks = Read "chain_subscribeBlocks" / "chain_blocks" / "chain_unsubscribeBlocks"

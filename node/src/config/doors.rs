@@ -17,6 +17,9 @@ use super::tokens::read_tokens;
 use crate::causes::on_one_line;
 use crate::keys::read_private;
 
+/// Bytes of a path at which there can be a Unix socket.
+const SOCKET_BYTES_MAX: usize = 107;
+
 /// Bytes of a file of certificates.
 const PEM_BYTES_MAX: usize = 1 << 20;
 
@@ -70,6 +73,24 @@ impl Reader {
             self.check_gate(name, gate);
         }
         Some(Doors { read: read?, submit: submit?, tokens_file, tokens: tokens.ok()?, tls: tls? })
+    }
+
+    /// The operator's socket: where one can be.
+    pub(super) fn admin_socket(&mut self) -> Option<PathBuf> {
+        let path = self.path("rpc.admin_socket")?;
+        let bytes = path.as_os_str().len();
+        if bytes > SOCKET_BYTES_MAX {
+            let what = format!("rpc.admin_socket: {} has {bytes} bytes", path.display());
+            let mend = format!("choose a path of at most {SOCKET_BYTES_MAX} bytes");
+            self.values.refuse("rpc.admin_socket", what, mend);
+            return None;
+        }
+        if !path.parent().is_some_and(std::path::Path::is_dir) {
+            let what = format!("rpc.admin_socket: there is no directory for {}", path.display());
+            self.values.refuse("rpc.admin_socket", what, "make it, or name another");
+            return None;
+        }
+        Some(path)
     }
 
     /// A gate that was set asks for what the node can check.

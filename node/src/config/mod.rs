@@ -87,6 +87,8 @@ pub struct Rpc {
     pub events_per_second_per_member_max: u32,
     /// Time that a request's headers and body may take, milliseconds.
     pub read_timeout_ms: u64,
+    /// The operator's Unix socket, where there is one.
+    pub admin_socket: Option<PathBuf>,
     /// Who is let in.
     pub doors: Doors,
 }
@@ -280,6 +282,7 @@ impl Reader {
         let doors = self.doors(genesis);
         Some(Rpc {
             doors: doors?,
+            admin_socket: self.admin_socket(),
             listen: listen?,
             connections_max: connections?,
             subscriptions_per_connection_max: subscriptions?,

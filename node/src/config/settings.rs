@@ -75,7 +75,7 @@ const fn number(
 }
 
 /// Every setting.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 28] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -110,6 +110,7 @@ pub const SETTINGS: [Setting; 27] = [
         10_000,
         "10000",
     ),
+    setting("rpc.admin_socket", Kind::Path, Unset::Nothing, "\"admin.sock\""),
     setting("p2p.listen", Kind::Texts, Unset::Refused, "[\"/ip4/0.0.0.0/tcp/9201\"]"),
     setting("p2p.peer.party", Kind::Text, Unset::Refused, "\"forwarder\""),
     setting("p2p.peer.addresses", Kind::Texts, Unset::Refused, "[\"/ip4/192.0.2.1/tcp/9201\"]"),

@@ -3,6 +3,7 @@
 //! Reads come from the store and the tip; nothing here changes anything but the pool. Blocking work runs
 //! off the async workers.
 
+mod admin;
 mod device;
 mod evidence;
 mod feeds;
@@ -13,6 +14,7 @@ mod proofs;
 mod unit;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,14 +25,14 @@ use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::ServerLimits;
+use consign_rpc::server::{Access, Doors, ServerLimits};
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
     DeviceState, DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView,
     Finality, GenesisView, HistoryPage, InclusionView, MembersView, PassportView, PeerView,
     PoolView, ProposalView, ProposalsPage, ReceiptView, RequestView, RequestsView, SetsView,
-    StatusView, Submitted, SyncView, Text, UnitView, ValidatorsView,
+    StatusView, Submitted, SyncView, Text, TokensView, UnitView, ValidatorsView,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::codec::Canonical as _;
@@ -39,8 +41,8 @@ use consign_types::digest::{Digest, EventId};
 use consign_types::event::{NotVerified, SignedEvent};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
-use tokio::net::TcpListener;
 
+pub use self::admin::open_socket;
 use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
@@ -62,6 +64,8 @@ pub struct Serving {
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
     quotas: Arc<Quotas>,
+    access: Arc<Access>,
+    tokens_file: Option<PathBuf>,
     /// Held while a request to join is taken: an invitation is good once.
     joining: Arc<Mutex<()>>,
 }
@@ -76,6 +80,8 @@ impl Serving {
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
+            access: Arc::new(config.rpc.doors.access()),
+            tokens_file: config.rpc.doors.tokens_file.clone(),
             joining: Arc::default(),
         }
     }
@@ -86,7 +92,7 @@ impl Serving {
     /// When the server cannot start.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        doors: Doors,
         rpc: &Rpc,
         stop: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
@@ -99,8 +105,8 @@ impl Serving {
             body_read_ms: rpc.read_timeout_ms,
             ..ServerLimits::default()
         };
-        let access = Arc::new(rpc.doors.access());
-        consign_rpc::server::serve(listener, Arc::new(self), limits, access, stop).await
+        let access = Arc::clone(&self.access);
+        consign_rpc::server::serve(doors, Arc::new(self), limits, access, stop).await
     }
 
     /// Runs `work` where it may block.
@@ -496,6 +502,14 @@ impl Backend for Serving {
     async fn genesis(&self) -> Result<GenesisView, RpcError> {
         let genesis = self.parts.committed.genesis();
         Ok(GenesisView { network: genesis.network().into(), genesis: Base64(genesis.to_bytes()) })
+    }
+
+    fn tokens(&self) -> TokensView {
+        TokensView::of(&self.access.tokens())
+    }
+
+    async fn reload_tokens(&self) -> Result<TokensView, RpcError> {
+        self.blocking(Self::read_tokens_again).await
     }
 
     async fn submit_request(

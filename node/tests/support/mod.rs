@@ -101,6 +101,7 @@ pub fn config(dir: &Path, name: &str, genesis: Genesis) -> Config {
             events_per_second_per_device_max: 1,
             events_per_second_per_member_max: 1,
             read_timeout_ms: 1_000,
+            admin_socket: None,
             doors: Doors::default(),
         },
         log: Log::default(),

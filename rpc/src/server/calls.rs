@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::read::read;
 use crate::backend::{Backend, Leaf};
 use crate::errors::RpcError;
-use crate::methods::{Call, DISCOVER, GetGenesis, GetMembers, GetStatus, ListRequests};
+use crate::methods::{
+    Call, DISCOVER, GetGenesis, GetMembers, GetStatus, ListRequests, ListTokens, ReloadTokens,
+};
 use crate::openrpc::OPENRPC;
 use crate::params::{
     GetBlock, GetBlocks, GetCheckpoint, GetConsistency, GetDevice, GetDeviceHistory, GetEvent,
@@ -73,6 +75,8 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
         |n: Node, p: SubmitRequest| async move { n.submit_request(p.invite, p.request).await },
     )?;
     call(to, |n: Node, _: ListRequests| async move { n.requests().await })?;
+    call(to, |n: Node, _: ListTokens| async move { Ok(n.tokens()) })?;
+    call(to, |n: Node, _: ReloadTokens| async move { n.reload_tokens().await })?;
     to.register_method(DISCOVER, |_, _, _| DOCUMENT.clone())?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use tower::layer::util::Identity;
 
-use super::access::{Access, Caller, Certified};
+use super::access::{Access, Caller, Came};
 use super::address::{Address, Held, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
@@ -181,8 +181,8 @@ fn rationed(shared: &Shared, address: Address) -> Option<Response> {
 
 /// Who asks. A connection that says nothing of certificates has shown none.
 fn caller(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> Caller {
-    let certified = extensions.get::<Certified>().copied().unwrap_or(Certified(false));
-    Caller::of(&shared.access, headers, certified)
+    let came = extensions.get::<Came>().copied().unwrap_or(Came::Plainly);
+    Caller::of(&shared.access, headers, came)
 }
 
 /// An answer for whoever may not have this.

@@ -18,7 +18,7 @@ mod read;
 mod stall;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ use jsonrpsee::server::{
     stop_channel,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -49,7 +49,7 @@ pub use limits::ServerLimits;
 
 use crate::backend::Backend;
 use crate::rates::Rates;
-use access::Certified;
+use access::Came;
 use address::{Address, Held, Sockets};
 use body::Budget;
 use calls::Node;
@@ -64,12 +64,28 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Pause after the system has refused to accept a connection: it is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `backend` on `listener` until `shutdown` is done, then ends what is under way.
+/// Where callers come in.
+#[derive(Debug)]
+pub struct Doors {
+    /// For everybody.
+    pub port: TcpListener,
+    /// For the operator, who may do everything: whoever can open the socket. In the clear, and not rationed
+    /// together with others.
+    pub own: Option<UnixListener>,
+}
+
+impl From<TcpListener> for Doors {
+    fn from(port: TcpListener) -> Self {
+        Self { port, own: None }
+    }
+}
+
+/// Serves `backend` at `doors` until `shutdown` is done, then ends what is under way.
 ///
 /// # Errors
 /// When the methods cannot be registered.
 pub async fn serve(
-    listener: TcpListener,
+    doors: impl Into<Doors>,
     backend: Arc<dyn Backend>,
     limits: ServerLimits,
     access: Arc<Access>,
@@ -98,8 +114,9 @@ pub async fn serve(
         limits,
     };
     let mut connections = JoinSet::new();
-    accept(&listener, &door, &mut connections, shutdown).await;
-    drop((listener, door));
+    let doors = doors.into();
+    accept(&doors, &door, &mut connections, shutdown).await;
+    drop((doors, door));
     drain(&handle, connections, limits.drain()).await;
     Ok(())
 }
@@ -142,7 +159,7 @@ fn config(limits: &ServerLimits) -> ServerConfig {
 }
 
 async fn accept(
-    listener: &TcpListener,
+    doors: &Doors,
     door: &Door,
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
@@ -153,7 +170,13 @@ async fn accept(
             () = &mut shutdown => return,
             // Connections that have ended are forgotten as they end.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = doors.port.accept() => accepted,
+            socket = accept_own(doors.own.as_ref()) => {
+                if let Some(held) = door.admit(OPERATOR) {
+                    connections.spawn(door.own_connection(socket, held));
+                }
+                continue;
+            }
         };
         match accepted {
             Ok((socket, peer)) => match door.admit(peer.ip()) {
@@ -162,6 +185,23 @@ async fn accept(
                 // What is said in the clear is no answer to a caller who speaks TLS.
                 None => {}
             },
+            Err(error) => {
+                tracing::warn!(event = "rpc.accept.failed", %error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Stands for the operator where an address is counted; nobody calls from it.
+const OPERATOR: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// The next connection of the operator; never, where there is no socket for that.
+async fn accept_own(own: Option<&UnixListener>) -> UnixStream {
+    let Some(own) = own else { return std::future::pending().await };
+    loop {
+        match own.accept().await {
+            Ok((socket, _)) => return socket,
             Err(error) => {
                 tracing::warn!(event = "rpc.accept.failed", %error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -184,6 +224,21 @@ impl Door {
         Some((held, self.permits.clone().try_acquire_owned().ok()?))
     }
 
+    /// The same for a connection of the operator.
+    fn own_connection(
+        &self,
+        socket: UnixStream,
+        held: (Held, OwnedSemaphorePermit),
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
+        let socket = Stalling::new(socket, limits.write_stall());
+        async move {
+            let caller = (Address::from(OPERATOR), Came::ByTheOwnSocket);
+            speak(socket, router, stop, limits, caller).await;
+            drop(held);
+        }
+    }
+
     /// Serves one connection to its end, or until it has become a WebSocket.
     fn connection(
         &self,
@@ -199,11 +254,12 @@ impl Door {
         let socket = Stalling::new(socket, limits.write_stall());
         async move {
             match tls {
-                None => speak(socket, router, stop, limits, (caller, Certified(false))).await,
+                None => speak(socket, router, stop, limits, (caller, Came::Plainly)).await,
                 Some(tls) => match shake_hands(&tls, socket, limits.head_read(), &stop).await {
                     Ok(secret) => {
                         let certified = secret.get_ref().1.peer_certificates().is_some();
-                        speak(secret, router, stop, limits, (caller, Certified(certified))).await;
+                        let came = if certified { Came::Certified } else { Came::Plainly };
+                        speak(secret, router, stop, limits, (caller, came)).await;
                     }
                     // A caller's doing: slow, gone, not speaking TLS 1.3, or with a wrong certificate.
                     Err(error) => tracing::debug!(event = "rpc.handshake.failed", %error),
@@ -235,7 +291,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     stop: StopHandle,
     limits: ServerLimits,
-    (address, certified): (Address, Certified),
+    (address, came): (Address, Came),
 ) {
     let mut builder = http1::Builder::new();
     builder
@@ -245,7 +301,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(address);
-        request.extensions_mut().insert(certified);
+        request.extensions_mut().insert(came);
         router.clone().call(request)
     });
     let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();

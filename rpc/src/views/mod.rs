@@ -4,6 +4,7 @@
 //! a number. Heights, indices and sizes are JSON numbers: they stay far below 2^53. A view carries
 //! no rule and proves nothing by itself; proofs are verified from bytes.
 
+pub mod admin;
 pub mod chain;
 pub mod device;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod unit;
 
 mod fields;
 
+pub use admin::{TokenView, TokensView};
 pub use chain::{
     BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, NodeView, PeerView,
     PoolView, StatusView, SyncView, ValidatorView, ValidatorsView,

@@ -50,6 +50,8 @@ pub fn parameters() -> BTreeMap<&'static str, Value> {
         ("chain_getGenesis", json!({})),
         ("gov_submitRequest", json!({ "invite": "handler", "request": samples::join_request() })),
         ("gov_listRequests", json!({})),
+        ("admin_listTokens", json!({})),
+        ("admin_reloadTokens", json!({})),
         ("chain_subscribeBlocks", json!({ "fromCursor": "start" })),
         (
             "custody_subscribeEvents",

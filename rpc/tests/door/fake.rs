@@ -228,6 +228,14 @@ impl Backend for Fake {
         Ok(RequestsView { requests: vec![samples::request()] })
     }
 
+    fn tokens(&self) -> TokensView {
+        samples::tokens()
+    }
+
+    async fn reload_tokens(&self) -> Result<TokensView, RpcError> {
+        Ok(samples::tokens())
+    }
+
     async fn submit_evidence(&self, file: Vec<u8>) -> Result<EvidenceView, RpcError> {
         Ok(EvidenceView { bytes: file.len() as u64, ..samples::evidence() })
     }

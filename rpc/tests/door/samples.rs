@@ -7,7 +7,7 @@ use consign_rpc::views::{
     EventView, EvidenceView, Finality, GenesisView, InclusionView, JourneyView, MemberView,
     MembersView, NodeView, OwnAndEffective, PassportView, PastKeyView, PeerView, PendingView,
     PoolView, ProposalView, ReceiptView, ReportedView, RequestView, SealView, StatusView, SyncView,
-    Text, UnitView, ValidatorView, ValidatorsView,
+    Text, TokenView, TokensView, UnitView, ValidatorView, ValidatorsView,
 };
 use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
@@ -159,6 +159,16 @@ pub fn proposal() -> ProposalView {
 
 pub fn genesis() -> GenesisView {
     GenesisView { network: Text(NetworkId(Digest([3; 32]))), genesis: Base64(vec![1, 2, 3]) }
+}
+
+pub fn tokens() -> TokensView {
+    let token = TokenView {
+        name: "portal".to_owned(),
+        sha256: digest("token").into(),
+        scopes: vec!["read".to_owned()],
+        until: Some(TIME.into()),
+    };
+    TokensView { tokens: vec![token] }
 }
 
 pub fn join_request() -> JoinRequest {

@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::access::{NOW, column, methods, open, over_websocket, secret, tokens};
+use crate::access::{NOW, expected, methods, open, over_websocket, secret, tokens};
 use crate::document::parameters;
 use crate::fake::{Door, within};
 use crate::raw;
@@ -197,7 +197,7 @@ async fn every_method_asks_for_a_certificate_as_its_cell_says() {
             let found = over_websocket(&socket, name, &params[name]).await;
             assert_eq!(
                 found,
-                cells[column(scope)],
+                expected(cells, scope),
                 "{read:?} {submit:?} {certified} {token:?} {name}"
             );
         }

@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod council;
 mod device;
+mod doors;
 mod evidence;
 mod founding;
 mod idle;

@@ -1,0 +1,80 @@
+//! Who gets in at a running node: tokens that its operator makes and takes away while it runs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use consign_tests::drill::Drill;
+use consign_tests::drill::command::{Ran, consign};
+use consign_types::event::{Action, Kind};
+
+async fn run(arguments: &[&str]) -> Ran {
+    consign(arguments).await
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("ASCII")
+}
+
+/// Without a token nobody reads. One that is made while the node runs works once the node has read its file
+/// again, by the operator's own socket; taken out, it does not. A file that cannot be read changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_made_and_taken_away_while_the_node_runs() {
+    let mut drill = Drill::start().await;
+    let party = drill.parties()[3].clone();
+    let desk = drill.enrol(&party, "desk", &[Kind::Register]).await;
+    let unit = format!("trk/{party}/DOOR-1");
+    drill.prove(&party, &desk.signs(1, &unit, Action::Register)).await;
+
+    drill.stop(&party);
+    let home = drill.home(&party).clone();
+    let dir = home.config.parent().expect("the party's directory");
+    let (tokens, socket) = (dir.join("tokens.toml"), dir.join("admin.sock"));
+    let new = ["token", "new", "--name", "first", "--scope", "metrics", "--into", text(&tokens)];
+    assert_eq!(run(&new).await.code, 0);
+    let config = fs::read_to_string(&home.config).expect("its configuration");
+    let doors =
+        "[rpc]\nread = \"bearer\"\ntokens_file = \"tokens.toml\"\nadmin_socket = \"admin.sock\"\n";
+    fs::write(&home.config, config.replacen("[rpc]\n", doors, 1)).expect("it can be written");
+    drill.restart(&party);
+    drill.until("it is ready", || drill.is_ready(&party)).await;
+    assert_eq!(fs::metadata(&socket).expect("a socket").permissions().mode() & 0o777, 0o600);
+
+    let get = ["--node", &home.url, "unit", "get", &unit];
+    let refused = run(&get).await;
+    assert_eq!(refused.code, 7, "{}", refused.stderr);
+    assert!(refused.stderr.contains("unauthenticated"), "{}", refused.stderr);
+
+    let portal = dir.join("portal.token");
+    let mut new = vec!["token", "new", "--name", "portal", "--scope", "read"];
+    new.extend(["--into", text(&tokens), "--out", text(&portal)]);
+    assert_eq!(run(&new).await.code, 0);
+    let with_token = [&get[..], &["--token-file", text(&portal)]].concat();
+    assert!(run(&with_token).await.stderr.contains("unauthenticated"), "not before it is read");
+    let reload = ["token", "reload", "--socket", text(&socket)];
+    let reloaded = run(&reload).await;
+    assert_eq!((reloaded.code, reloaded.stdout.as_str()), (0, "first: metrics\nportal: read\n"));
+    let read = run(&with_token).await;
+    assert_eq!(read.code, 0, "{}", read.stderr);
+
+    let two = fs::read_to_string(&tokens).expect("the tokens");
+    fs::write(&tokens, "neither\n").expect("it can be written");
+    let broken = run(&reload).await;
+    assert_eq!(broken.code, 7, "{}", broken.stderr);
+    assert!(broken.stderr.contains("bad_configuration"), "{}", broken.stderr);
+    assert_eq!(run(&with_token).await.code, 0, "what held before holds");
+
+    let one = two.split("\n[[token]]\n").next().expect("the first");
+    fs::write(&tokens, one).expect("it can be written");
+    assert_eq!(run(&reload).await.stdout, "first: metrics\n");
+    assert!(run(&with_token).await.stderr.contains("unauthenticated"));
+    let list = ["token", "list", "--socket", text(&socket)];
+    assert_eq!(run(&list).await.stdout, "first: metrics\n");
+
+    // Everybody reads again, so that the drill can look at the end.
+    drill.stop(&party);
+    assert!(!socket.exists(), "the socket goes with the node");
+    fs::write(&home.config, config).expect("it can be written");
+    drill.restart(&party);
+    drill.finish().await;
+}

@@ -139,8 +139,10 @@ struct Known(TokensView);
 impl Report for Known {
     fn text(&self) -> String {
         let line = |token: &TokenView| {
-            let until =
-                token.until.as_ref().map_or(String::new(), |until| format!(", until {until}"));
+            let until = token
+                .until
+                .as_ref()
+                .map_or(String::new(), |until| format!(", until {}", until.rfc3339));
             format!("{}: {}{until}", token.name, token.scopes.join(", "))
         };
         let lines: Vec<String> = self.0.tokens.iter().map(line).collect();

@@ -17,7 +17,7 @@ use consign_rpc::views::{
     Base64, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage, DeviceState,
     DeviceView, DevicesPage, EventStatus, EventView, EvidencePage, EvidenceView, GenesisView,
     HistoryPage, InclusionView, MembersView, PassportView, ProposalView, ProposalsPage,
-    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, Update,
+    ReceiptView, RequestView, RequestsView, SetsView, StatusView, Submitted, TokensView, Update,
 };
 use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::cose_receipt::Algorithm;

@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use crate::document::parameters;
-use crate::fake::Fake;
-use crate::{raw, within};
+use crate::fake::{Fake, within};
+use crate::raw;
 
 async fn ask(socket: &Path, request: &Value) -> Value {
     let body = request.to_string();

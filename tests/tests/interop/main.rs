@@ -9,5 +9,6 @@ mod command;
 mod examples;
 mod proofs;
 mod receipts;
+mod rpc;
 mod tools;
 mod witness;

@@ -111,6 +111,18 @@ fn node(package: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A script for Node.js, which is told where npm installed `package`.
+pub fn node_script(script: &str, package: &str) -> Option<Command> {
+    let folder = installed().join("npm");
+    if !folder.join("node_modules").join(package).exists() {
+        not_run(package);
+        return None;
+    }
+    let mut command = Command::new("node");
+    command.arg(scripts().join(script)).arg(folder);
+    Some(command)
+}
+
 fn program(tool: &str, path: &str, arguments: &[&str]) -> Option<Command> {
     let program = installed().join(path);
     if !program.exists() {

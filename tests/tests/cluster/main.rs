@@ -6,6 +6,7 @@
 //!
 //! [`Drill::finish`]: consign_tests::drill::Drill::finish
 
+mod attack;
 mod audit;
 mod bad_input;
 mod council;

@@ -51,7 +51,7 @@ pub fn open_socket(path: &Path) -> io::Result<UnixListener> {
         Err(error) => return Err(error),
     }
     // From its first moment on nobody else can open it.
-    let before = umask(Mode::RWXG | Mode::RWXO);
+    let before = umask(Mode::XUSR | Mode::RWXG | Mode::RWXO);
     let listener = UnixListener::bind(path);
     umask(before);
     listener

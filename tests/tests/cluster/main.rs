@@ -8,6 +8,7 @@
 
 mod attack;
 mod audit;
+mod authority;
 mod bad_input;
 mod council;
 mod device;

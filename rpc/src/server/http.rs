@@ -27,6 +27,7 @@ use super::body::{self, Budget, Unread};
 use super::calls::Node;
 use super::guard::Guard;
 use super::limits::ServerLimits;
+use super::waiting::Turn;
 use crate::backend::File;
 use crate::errors::{ErrorKind, RpcError};
 use crate::openrpc::OPENRPC;
@@ -65,6 +66,7 @@ pub(crate) fn router(shared: Shared) -> Router {
 async fn rpc(
     State(shared): State<Shared>,
     Extension(address): Extension<Address>,
+    Extension(turn): Extension<Turn>,
     request: Request,
 ) -> Response {
     if jsonrpsee::server::ws::is_upgrade_request(&request) {
@@ -85,6 +87,7 @@ async fn rpc(
             Ok(body) => body,
             Err(unread) => return refuse(unreadable(unread, limits)),
         };
+    turn.begin();
     let request = Request::from_parts(head, Body::from(body.bytes));
     let response = serve(shared, address, request, None).await;
     drop(body.memory);

@@ -16,6 +16,7 @@ mod http;
 mod limits;
 mod read;
 mod stall;
+mod waiting;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,6 +27,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::Method;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -54,12 +56,16 @@ use address::{Address, Held, Sockets};
 use body::Budget;
 use calls::Node;
 use stall::Stalling;
+use waiting::{Turn, Waiting};
 
 /// Notices that wait for one WebSocket to be written.
 const NOTICES_MAX: u32 = 32;
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a new connection waits for the place of the one that makes room.
+const ROOM_WAIT: Duration = Duration::from_millis(100);
 
 /// Pause after the system has refused to accept a connection: it is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -111,6 +117,7 @@ pub async fn serve(
         stop,
         sockets,
         permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
+        waiting: Arc::default(),
         limits,
     };
     let mut connections = JoinSet::new();
@@ -128,6 +135,7 @@ struct Door {
     stop: StopHandle,
     sockets: Arc<Sockets>,
     permits: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
     limits: ServerLimits,
 }
 
@@ -172,14 +180,14 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = doors.port.accept() => accepted,
             socket = accept_own(doors.own.as_ref()) => {
-                if let Some(held) = door.admit(OPERATOR) {
+                if let Some(held) = door.admit(OPERATOR).await {
                     connections.spawn(door.own_connection(socket, held));
                 }
                 continue;
             }
         };
         match accepted {
-            Ok((socket, peer)) => match door.admit(peer.ip()) {
+            Ok((socket, peer)) => match door.admit(peer.ip()).await {
                 Some(held) => drop(connections.spawn(door.connection(socket, peer.ip(), held))),
                 None if door.tls.is_none() => turn_away(&socket),
                 // What is said in the clear is no answer to a caller who speaks TLS.
@@ -218,10 +226,18 @@ fn turn_away(socket: &TcpStream) {
 }
 
 impl Door {
-    /// Counts one more connection, unless it is one too many.
-    fn admit(&self, address: IpAddr) -> Option<(Held, OwnedSemaphorePermit)> {
+    /// Counts one more connection, unless it is one too many: of its address, or of all, and nobody waits
+    /// who could make room.
+    async fn admit(&self, address: IpAddr) -> Option<(Held, OwnedSemaphorePermit)> {
         let held = self.sockets.hold(address.into())?;
-        Some((held, self.permits.clone().try_acquire_owned().ok()?))
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Some((held, permit));
+        }
+        if !self.waiting.send_away_one() {
+            return None;
+        }
+        let permit = tokio::time::timeout(ROOM_WAIT, self.permits.clone().acquire_owned()).await;
+        Some((held, permit.ok()?.ok()?))
     }
 
     /// The same for a connection of the operator.
@@ -231,9 +247,10 @@ impl Door {
         held: (Held, OwnedSemaphorePermit),
     ) -> impl Future<Output = ()> + Send + use<> {
         let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
+        let turn = self.waiting.join();
         let socket = Stalling::new(socket, limits.write_stall());
         async move {
-            let caller = (Address::from(OPERATOR), Came::ByTheOwnSocket);
+            let caller = (Address::from(OPERATOR), Came::ByTheOwnSocket, turn);
             speak(socket, router, stop, limits, caller).await;
             drop(held);
         }
@@ -248,22 +265,24 @@ impl Door {
     ) -> impl Future<Output = ()> + Send + use<> {
         let caller = Address::from(address);
         let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
-        let tls = self.tls.clone();
+        let (tls, turn) = (self.tls.clone(), self.waiting.join());
         // Answers are whole when they are written: waiting to fill a packet only delays them.
         let _ = socket.set_nodelay(true);
         let socket = Stalling::new(socket, limits.write_stall());
         async move {
             match tls {
-                None => speak(socket, router, stop, limits, (caller, Came::Plainly)).await,
-                Some(tls) => match shake_hands(&tls, socket, limits.head_read(), &stop).await {
-                    Ok(secret) => {
-                        let certified = secret.get_ref().1.peer_certificates().is_some();
-                        let came = if certified { Came::Certified } else { Came::Plainly };
-                        speak(secret, router, stop, limits, (caller, came)).await;
+                None => speak(socket, router, stop, limits, (caller, Came::Plainly, turn)).await,
+                Some(tls) => {
+                    match shake_hands(&tls, socket, limits.head_read(), &stop, &turn).await {
+                        Ok(secret) => {
+                            let certified = secret.get_ref().1.peer_certificates().is_some();
+                            let came = if certified { Came::Certified } else { Came::Plainly };
+                            speak(secret, router, stop, limits, (caller, came, turn)).await;
+                        }
+                        // A caller's doing: slow, gone, not speaking TLS 1.3, or with a wrong certificate.
+                        Err(error) => tracing::debug!(event = "rpc.handshake.failed", %error),
                     }
-                    // A caller's doing: slow, gone, not speaking TLS 1.3, or with a wrong certificate.
-                    Err(error) => tracing::debug!(event = "rpc.handshake.failed", %error),
-                },
+                }
             }
             drop(held);
         }
@@ -276,12 +295,14 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     limit: Duration,
     stop: &StopHandle,
+    turn: &Turn,
 ) -> io::Result<TlsStream<S>> {
     tokio::select! {
         shaken = tokio::time::timeout(limit, tls.accept(socket)) => {
             shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         }
         () = stop.clone().shutdown() => Err(io::ErrorKind::ConnectionAborted.into()),
+        () = turn.sent_away() => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 
@@ -291,24 +312,40 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     stop: StopHandle,
     limits: ServerLimits,
-    (address, came): (Address, Came),
+    (address, came, turn): (Address, Came, Turn),
 ) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_read())
         .max_buf_size(HEAD_BYTES_MAX);
+    let own = turn.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(came);
-        router.clone().call(request)
+        let turn = own.clone();
+        if request.method() != Method::POST {
+            turn.begin();
+        }
+        // Where a body belongs to it, it is whole once that is there.
+        request.extensions_mut().insert(turn.clone());
+        let answer = router.clone().call(request);
+        async move {
+            let answer = answer.await;
+            turn.rest();
+            answer
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
     let mut connection = pin!(connection);
     let stopped = pin!(stop.shutdown());
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = turn.sent_away() => {
+            tracing::debug!(event = "rpc.connection.sent_away");
+            return;
+        }
         () = stopped => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -45,7 +45,16 @@ fn action(kind: Kind, desk: &Device, said: &SignedEvent) -> Action {
         }
         Kind::Refuse => Action::Refuse { offer: id, reason },
         Kind::Cancel => Action::Cancel { offer: id },
-        Kind::Handover => Action::Handover { offer: boxed(), acceptance: boxed() },
+        Kind::Handover => {
+            let (seals, exceptions) = (Vec::new(), Vec::new());
+            let condition = Condition::Sound;
+            let accept = Action::Accept { offer: id, count: 1, seals, condition, exceptions };
+            let mut offer =
+                desk.says(3, UNIT, Action::Offer { to: party, until, terms: Digest::ZERO });
+            offer.basis = Some(id);
+            let offer = Box::new(desk.sign(offer));
+            Action::Handover { offer, acceptance: Box::new(desk.signs(4, UNIT, accept)) }
+        }
         Kind::Aggregate => Action::Aggregate { children },
         Kind::Disaggregate => Action::Disaggregate { children },
         Kind::Load => Action::Load { conveyance: label },

@@ -98,34 +98,22 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (stop, handle) = stop_channel();
-    let sockets = Sockets::new(limits.sockets_per_address_max);
-    let tls = access.tls().map(|tls| TlsAcceptor::from(tls.config()));
-    let shared = http::Shared {
-        methods: methods(backend.clone(), &limits).map_err(io::Error::other)?,
-        node: backend,
-        service: Server::builder().set_config(config(&limits)).to_service_builder(),
-        stop: stop.clone(),
-        rates: Arc::new(Rates::new(limits.requests_per_second_max, limits.requests_burst_max)),
-        sockets: sockets.clone(),
-        budget: Budget::new(limits.bodies_bytes_max),
-        access,
-        limits,
-    };
-    let door = Door {
-        router: http::router(shared),
-        tls,
-        stop,
-        sockets,
-        permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
-        waiting: Arc::default(),
-        limits,
-    };
+    let methods = methods(backend.clone(), &limits).map_err(io::Error::other)?;
+    let open = || Door::new(backend.clone(), methods.clone(), limits, access.clone(), stop.clone());
+    // What strangers have used up at the port, the operator still has.
+    let accounts = Accounts { port: open(), own: open() };
     let mut connections = JoinSet::new();
     let doors = doors.into();
-    accept(&doors, &door, &mut connections, shutdown).await;
-    drop((doors, door));
+    accept(&doors, &accounts, &mut connections, shutdown).await;
+    drop((doors, accounts, methods, backend, access, stop));
     drain(&handle, connections, limits.drain()).await;
     Ok(())
+}
+
+/// What connections may use up: two of everything that is counted.
+struct Accounts {
+    port: Door,
+    own: Door,
 }
 
 /// What a connection is given.
@@ -168,7 +156,7 @@ fn config(limits: &ServerLimits) -> ServerConfig {
 
 async fn accept(
     doors: &Doors,
-    door: &Door,
+    Accounts { port: door, own }: &Accounts,
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -180,8 +168,8 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = doors.port.accept() => accepted,
             socket = accept_own(doors.own.as_ref()) => {
-                if let Some(held) = door.admit(OPERATOR).await {
-                    connections.spawn(door.own_connection(socket, held));
+                if let Some(held) = own.admit(OPERATOR).await {
+                    connections.spawn(own.own_connection(socket, held));
                 }
                 continue;
             }
@@ -226,6 +214,38 @@ fn turn_away(socket: &TcpStream) {
 }
 
 impl Door {
+    /// With nothing used up.
+    fn new(
+        node: Node,
+        methods: Methods,
+        limits: ServerLimits,
+        access: Arc<Access>,
+        stop: StopHandle,
+    ) -> Self {
+        let sockets = Sockets::new(limits.sockets_per_address_max);
+        let tls = access.tls().map(|tls| TlsAcceptor::from(tls.config()));
+        let shared = http::Shared {
+            methods,
+            node,
+            service: Server::builder().set_config(config(&limits)).to_service_builder(),
+            stop: stop.clone(),
+            rates: Arc::new(Rates::new(limits.requests_per_second_max, limits.requests_burst_max)),
+            sockets: sockets.clone(),
+            budget: Budget::new(limits.bodies_bytes_max),
+            access,
+            limits,
+        };
+        Self {
+            router: http::router(shared),
+            tls,
+            stop,
+            sockets,
+            permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
+            waiting: Arc::default(),
+            limits,
+        }
+    }
+
     /// Counts one more connection, unless it is one too many: of its address, or of all, and nobody waits
     /// who could make room.
     async fn admit(&self, address: IpAddr) -> Option<(Held, OwnedSemaphorePermit)> {

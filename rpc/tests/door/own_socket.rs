@@ -6,6 +6,7 @@ use std::sync::Arc;
 use consign_rpc::methods::METHODS;
 use consign_rpc::scope::Scope;
 use consign_rpc::server::{Access, Doors, Gate, ServerLimits, serve};
+use jsonrpsee::ws_client::WsClientBuilder;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -52,5 +53,32 @@ async fn every_method_is_answered_on_the_own_socket_without_any_token() {
         METHODS.iter().filter(|m| m.scope == Scope::Admin).map(|m| m.name).collect();
     assert_eq!(admin, ["admin_listTokens", "admin_reloadTokens"]);
     drop(stop);
+    task.await.expect("no panic").expect("no error");
+}
+
+/// A stranger holds the one connection that the port answers. The operator has places of their own.
+#[tokio::test]
+async fn the_operator_is_answered_while_strangers_hold_every_connection() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("admin.sock");
+    let port = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let address = port.local_addr().expect("bound");
+    let own = Some(UnixListener::bind(&path).expect("a socket"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let access = Arc::new(Access::new(Gate::Open, Gate::Open, Vec::new()));
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let limits = ServerLimits { connections_max: 1, ..ServerLimits::default() };
+    let doors = Doors { port, own };
+    let task = tokio::spawn(serve(doors, Arc::<Fake>::default(), limits, access, shutdown));
+    let stranger = WsClientBuilder::default().build(format!("ws://{address}"));
+    let stranger = within(stranger).await.expect("the first gets in");
+    let late = within(raw::call(address, "chain_getStatus", json!({}))).await;
+    assert_eq!(late["error"]["data"]["kind"], "busy", "{late}");
+
+    let tokens = within(ask(&path, &raw::request(1, "admin_listTokens", &json!({})))).await;
+    assert_eq!(tokens["result"]["tokens"][0]["name"], "portal", "{tokens}");
+    drop((stranger, stop));
     task.await.expect("no panic").expect("no error");
 }

@@ -43,6 +43,10 @@ pub const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer is waited for.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a peer refuses this node its own key before it is hung up on. One that promised the key to this
+/// node's former life, or to a place that has just died, says so for [`KEPT_MS`] and then no more.
+const REFUSED_FOR_MS: u64 = 15_000;
+
 /// Validators' keys that are remembered; more than can be members at once.
 const HOLDERS_MAX: usize = 1_024;
 
@@ -58,6 +62,8 @@ struct Table {
     latest: BTreeMap<PublicKey, Message>,
     /// Until then nobody is promised anything whose place is not known: what was promised may be forgotten.
     closed_until_ms: u64,
+    /// Since when each peer has refused this node its own key, without a promise between.
+    refused_since: BTreeMap<PublicKey, u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,6 +96,7 @@ impl Leases {
             holders: holders.unwrap_or_default(),
             latest: BTreeMap::new(),
             closed_until_ms: if forgotten { until_ms } else { 0 },
+            refused_since: BTreeMap::new(),
         };
         Ok(Self { path, table: Mutex::new(table) })
     }
@@ -135,6 +142,25 @@ impl Leases {
             })?;
         }
         Ok((Leased::Granted, latest))
+    }
+
+    /// Notes what `peer` answered about this node's own key. True where it has refused for so long that no
+    /// former life of this node explains it: it is then counted anew.
+    fn answered(&self, peer: &PublicKey, leased: Leased, now_ms: u64) -> bool {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if leased != Leased::Held {
+            table.refused_since.remove(peer);
+            return false;
+        }
+        if table.refused_since.len() >= HOLDERS_MAX && !table.refused_since.contains_key(peer) {
+            return false;
+        }
+        let since_ms = *table.refused_since.entry(*peer).or_insert(now_ms);
+        let lasts = now_ms.saturating_sub(since_ms) >= REFUSED_FOR_MS;
+        if lasts {
+            table.refused_since.remove(peer);
+        }
+        lasts
     }
 
     fn save(&self, holders: &BTreeMap<PublicKey, Holder>) -> io::Result<()> {
@@ -198,7 +224,7 @@ pub async fn ask(parts: Parts, peer: PublicKey, driver: Events) {
     if driver.try_send(Event::Promise(Box::new(promise))).is_err() {
         debug!(code = "consensus.lease.lost", peer = %peer, help = "it is asked for again");
     }
-    if leased == Leased::Held {
+    if parts.leases.answered(&peer, leased, since_boot_ms()) {
         // The place that has it is the one that the peer should speak with.
         parts.net.hang_up(&peer);
     }
@@ -262,6 +288,20 @@ mod tests {
             assert_eq!(leased(&leases, HERE, 1_000 + KEPT_MS), Leased::Granted, "{text:?}");
             fs::remove_file(dir.path().join("leases")).unwrap();
         }
+    }
+
+    #[test]
+    fn who_is_refused_its_own_key_hangs_up_when_that_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(dir.path(), true, 0).unwrap();
+        let answered = |leased, now_ms| leases.answered(&key(1), leased, now_ms);
+        assert!(!answered(Leased::Held, 1_000));
+        assert!(!answered(Leased::Held, 999 + REFUSED_FOR_MS));
+        assert!(!answered(Leased::Granted, 999 + REFUSED_FOR_MS));
+        assert!(!answered(Leased::Held, 1_000 + REFUSED_FOR_MS), "it was promised meanwhile");
+        assert!(answered(Leased::Held, 1_000 + 2 * REFUSED_FOR_MS));
+        assert!(!answered(Leased::Held, 1_001 + 2 * REFUSED_FOR_MS), "counted anew");
+        const { assert!(KEPT_MS < REFUSED_FOR_MS) };
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::console::{Console, Report};
 use crate::event::{self, Stage};
 use crate::failure::{Exit, Failure, chain};
 use crate::instant;
-use crate::keys::{self, Purpose};
+use crate::keys;
 use crate::node::{Node, within};
 
 /// `consign evidence`.
@@ -96,8 +96,7 @@ async fn submit(console: &Console, global: &Global, args: SubmitArgs) -> Result<
             "keep the file, and show it to whom it concerns",
         )
     })?;
-    let purpose = if device.is_member() { Purpose::Member } else { Purpose::Device };
-    let key = keys::read(&key, purpose)?;
+    let key = keys::read_signer(&key, &device)?;
     let report = Event {
         network: file.network,
         signer: device,

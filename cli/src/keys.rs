@@ -11,17 +11,21 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use consign_types::digest::encode_hex;
-use consign_types::es256::{Es256Key, Es256SecretKey};
-use consign_types::key::{PublicKey, SecretKey};
+use consign_types::es256::Es256SecretKey;
+use consign_types::key::SecretKey;
 use consign_types::key_file::{
-    BadKeyFile, Fresh, KEY_FILE_BYTES_MAX, KeyFile, PASSPHRASE_BYTES_MAX, RECEIPT, clear, seal,
+    BadKeyFile, DEVICE, DEVICE_P256, Fresh, KEY_FILE_BYTES_MAX, KeyFile, PASSPHRASE_BYTES_MAX,
+    RECEIPT, algorithm, clear, seal,
 };
+use consign_types::party::SignerId;
+use consign_types::signer_key::{Algorithm, SignerKey, SignerSecret};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure};
+use crate::signatures;
 
 /// Names the file of the passphrase for every command that reads a key.
 const PASSPHRASE_FILE: &str = "CONSIGN_PASSPHRASE_FILE";
@@ -42,6 +46,11 @@ pub enum Command {
     Encrypt(OneFile),
     /// Take the passphrase from a key file, in place
     Decrypt(OneFile),
+    /// Check signatures as a node checks those of events: does the network take what this device signs?
+    Verify {
+        /// Lines `ed25519|p256 KEY MESSAGE SIGNATURE` in hexadecimal, an empty message as `-`; `-` reads standard input
+        file: PathBuf,
+    },
     /// Print what a key file is for, its public key and its id; needs no passphrase
     Show {
         /// The key file
@@ -66,6 +75,9 @@ pub enum Purpose {
     Member,
     /// Signs events.
     Device,
+    /// Signs events on P-256 (ESP256), for devices that have no Ed25519.
+    #[value(name = "device-p256")]
+    DeviceP256,
     /// Signs proposals and votes of a validator.
     Consensus,
     /// Cosigns checkpoints.
@@ -83,12 +95,13 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Member => "member",
-            Self::Device => "device",
+            Self::Device => DEVICE,
+            Self::DeviceP256 => DEVICE_P256,
             Self::Consensus => "consensus",
             Self::Cosigner => "cosigner",
             Self::Log => "log",
             Self::Network => "network",
-            Self::Receipt => "receipt",
+            Self::Receipt => RECEIPT,
         }
     }
 }
@@ -113,7 +126,9 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
     match command {
         Command::New { purpose, out } => {
             let public = match purpose {
-                Purpose::Receipt => create_receipt_key(&out)?.public().to_string(),
+                Purpose::Receipt | Purpose::DeviceP256 => {
+                    create_on_p256(&out, purpose)?.public().to_string()
+                }
                 _ => create(&out, purpose)?.public().to_string(),
             };
             console.result(&Made { purpose: purpose.as_str(), public })
@@ -127,6 +142,7 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
             console.result(&show(&file)?)
         }
         Command::Show { file } => console.result(&show(&file)?),
+        Command::Verify { file } => signatures::verify(console, &file),
     }
 }
 
@@ -153,12 +169,10 @@ fn show(path: &Path) -> Result<Shown, Failure> {
     let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
     let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
     let public = file.public().map_err(|e| unusable(path, file.purpose(), e))?;
-    let id = if file.purpose() == RECEIPT {
-        public.parse::<Es256Key>().ok().map(|key| key.key_id())
-    } else {
-        public.parse::<PublicKey>().ok().map(|key| key.key_id())
-    };
-    let id = id.ok_or_else(|| unusable(path, file.purpose(), BadKeyFile::Form))?;
+    let key: Option<SignerKey> = public.parse().ok();
+    let of_purpose = |key: &SignerKey| key.algorithm() == algorithm(file.purpose());
+    let key = key.filter(of_purpose);
+    let id = key.ok_or_else(|| unusable(path, file.purpose(), BadKeyFile::Form))?.key_id();
     let purpose = file.purpose().to_owned();
     Ok(Shown { purpose, public, key_id: encode_hex(&id), encrypted: file.is_sealed() })
 }
@@ -351,14 +365,14 @@ fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Fail
 ///
 /// # Errors
 /// When the file exists already or cannot be written.
-pub fn create_receipt_key(path: &Path) -> Result<Es256SecretKey, Failure> {
+fn create_on_p256(path: &Path, purpose: Purpose) -> Result<Es256SecretKey, Failure> {
     // One number in four thousand million is no scalar of the curve.
     let key = loop {
         if let Ok(key) = Es256SecretKey::from_scalar(*generate()?.to_seed()) {
             break key;
         }
     };
-    write_seed(path, Purpose::Receipt, &key.to_scalar())?;
+    write_seed(path, purpose, &key.to_scalar())?;
     Ok(key)
 }
 
@@ -382,6 +396,34 @@ pub fn read(path: &Path, purpose: Purpose) -> Result<SecretKey, Failure> {
     let passphrase_file = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from);
     let seed = opened(path, &file, purpose.as_str(), passphrase_file.as_deref())?;
     Ok(SecretKey::from_seed(*seed))
+}
+
+/// A fresh device key in a new file at `path`.
+///
+/// # Errors
+/// When the file exists already or cannot be written.
+pub fn create_device_key(path: &Path, algorithm: Algorithm) -> Result<SignerSecret, Failure> {
+    match algorithm {
+        Algorithm::Ed25519 => create(path, Purpose::Device).map(SignerSecret::Ed25519),
+        Algorithm::P256 => create_on_p256(path, Purpose::DeviceP256).map(SignerSecret::P256),
+    }
+}
+
+/// Reads the key under which `signer` signs: a member's own, or a device's of either algorithm.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_signer(path: &Path, signer: &SignerId) -> Result<SignerSecret, Failure> {
+    if signer.is_member() {
+        return read(path, Purpose::Member).map(SignerSecret::Ed25519);
+    }
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, DEVICE, e))?;
+    let purpose = if file.purpose() == DEVICE_P256 { DEVICE_P256 } else { DEVICE };
+    let passphrase_file = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from);
+    let seed = opened(path, &file, purpose, passphrase_file.as_deref())?;
+    SignerSecret::from_seed(algorithm(purpose), *seed)
+        .ok_or_else(|| unusable(path, purpose, BadKeyFile::Form))
 }
 
 /// Creates `path`, and what is missing above it, for this user alone.
@@ -425,7 +467,7 @@ mod tests {
         for purpose in [Purpose::Log, Purpose::Receipt] {
             let _ = fs::remove_file(&path);
             match purpose {
-                Purpose::Receipt => create_receipt_key(&path).map(|_| ()).unwrap(),
+                Purpose::Receipt => create_on_p256(&path, purpose).map(|_| ()).unwrap(),
                 _ => create(&path, purpose).map(|_| ()).unwrap(),
             }
             let (before, shown) = (fs::read(&path).unwrap(), show(&path).unwrap());

@@ -27,6 +27,7 @@ pub mod node;
 pub mod passport;
 pub mod proof;
 pub mod replay;
+pub mod signatures;
 pub mod token;
 pub mod unit;
 pub mod verify;

@@ -11,9 +11,9 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Action, Label, SignedEvent, Subject, Verified};
 use consign_types::genesis::Params;
-use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX};
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
@@ -200,13 +200,13 @@ pub fn apply<V: StateView>(
 }
 
 /// The key of a signer that has this id: the present one, or one before.
-pub fn signer_key(view: &impl StateView, signer: &SignerId, key_id: &[u8; 8]) -> Option<PublicKey> {
+pub fn signer_key(view: &impl StateView, signer: &SignerId, key_id: &[u8; 8]) -> Option<SignerKey> {
     let state: SignerState = read(view, &EntryKey::Signer(signer.clone()))?;
     state.key_with(key_id)
 }
 
 /// Keys by signer and key id.
-pub type Keys = BTreeMap<(SignerId, [u8; 8]), PublicKey>;
+pub type Keys = BTreeMap<(SignerId, [u8; 8]), SignerKey>;
 
 /// Keys that these events enrol, or rotate to: a block may hold that, and what was signed under the new key.
 pub fn enrolments<'a>(events: impl IntoIterator<Item = &'a SignedEvent>) -> Keys {

@@ -5,8 +5,8 @@
 
 use consign_types::block::LeafIndex;
 use consign_types::event::Verified;
-use consign_types::key::PublicKey;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerKey;
 
 use crate::apply::{BlockContext, Layer, signer_key};
 use crate::entry::StateView;
@@ -66,7 +66,7 @@ impl Door {
         view: &impl StateView,
         signer: &SignerId,
         key_id: &[u8; 8],
-    ) -> Option<PublicKey> {
+    ) -> Option<SignerKey> {
         match self.layer.signers.get(signer) {
             Some(state) => state.key_with(key_id),
             None => signer_key(view, signer, key_id),

@@ -182,7 +182,7 @@ pub fn genesis_writes(
         let state = MemberState { authority: member.authority, ..MemberState::default() };
         writes.insert(EntryKey::Member(member.party.clone()), state.to_bytes());
         let signer = SignerId::member(member.party.clone());
-        let state = crate::signer::SignerState::of_member(member.key);
+        let state = crate::signer::SignerState::of_member(member.key.into());
         writes.insert(EntryKey::Signer(signer), state.to_bytes());
     }
     writes.insert(EntryKey::Validators, genesis.validators().to_bytes());

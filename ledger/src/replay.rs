@@ -20,10 +20,10 @@ use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writ
 use consign_types::digest::{BlockId, EventId, NetworkId, TreeRoot};
 use consign_types::event::{NotVerified, SignedEvent, Verified};
 use consign_types::genesis::Genesis;
-use consign_types::key::PublicKey;
 use consign_types::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
 use consign_types::merkle;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerKey;
 use consign_types::validator::ValidatorSet;
 
 use crate::apply::{BlockContext, Executor, enrolments, signer_key};
@@ -33,7 +33,7 @@ use crate::log::{Frontier, TileHash};
 use crate::map::{self, BadMap, MemoryMap};
 
 /// Knows the key of a signer and key id.
-pub type KeyOf<'a> = dyn Fn(&SignerId, &[u8; 8]) -> Option<PublicKey> + Sync + 'a;
+pub type KeyOf<'a> = dyn Fn(&SignerId, &[u8; 8]) -> Option<SignerKey> + Sync + 'a;
 
 /// The state of a log after some block.
 #[derive(Clone, Debug)]

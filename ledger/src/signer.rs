@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::Digest;
 use consign_types::event::{Kind, KindSet};
-use consign_types::key::PublicKey;
 use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX, PAST_KEYS_MAX};
 use consign_types::place::Place;
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::unit::UnitClass;
 
@@ -15,7 +15,7 @@ use consign_types::unit::UnitClass;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignerState {
     /// Its key.
-    pub key: PublicKey,
+    pub key: SignerKey,
     /// The keys before, in their order.
     pub past: Vec<PastKey>,
     /// Kinds of event that it may sign.
@@ -36,7 +36,7 @@ pub struct SignerState {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PastKey {
     /// The key.
-    pub key: PublicKey,
+    pub key: SignerKey,
     /// Its numbers are below this, and not below that of the key before.
     pub below: u64,
 }
@@ -138,7 +138,7 @@ impl Sequence {
 
 impl SignerState {
     /// The key under which the event of this number is signed.
-    pub fn key_of(&self, number: u64) -> PublicKey {
+    pub fn key_of(&self, number: u64) -> SignerKey {
         let past = self.past.iter().find(|past| number < past.below);
         past.map_or(self.key, |past| past.key)
     }
@@ -149,18 +149,18 @@ impl SignerState {
     }
 
     /// Every key it ever had, the present one last.
-    pub fn keys(&self) -> impl Iterator<Item = PublicKey> {
+    pub fn keys(&self) -> impl Iterator<Item = SignerKey> {
         self.past.iter().map(|past| past.key).chain([self.key])
     }
 
     /// Its key with this id. Whether it is the one for a number says [`Self::signs`].
-    pub fn key_with(&self, key_id: &[u8; 8]) -> Option<PublicKey> {
+    pub fn key_with(&self, key_id: &[u8; 8]) -> Option<SignerKey> {
         self.keys().find(|key| key.key_id() == *key_id)
     }
 
     /// Goes on under another key, without a word of the one before: nothing more is taken by that one, not
     /// even numbers that were left out.
-    pub fn replace_key(&mut self, key: PublicKey) {
+    pub fn replace_key(&mut self, key: SignerKey) {
         self.sequence.close();
         let first = self.sequence.high + 1;
         for past in &mut self.past {
@@ -180,7 +180,7 @@ impl SignerState {
     }
 
     /// A member's own key: it enrols and revokes, files testimony and reports, votes, and moves no unit.
-    pub fn of_member(key: PublicKey) -> Self {
+    pub fn of_member(key: SignerKey) -> Self {
         Self {
             key,
             past: Vec::new(),
@@ -253,7 +253,7 @@ impl Canonical for SignerState {
         }
         Ok(Self {
             // Enrolment checked it; entries are this ledger's own.
-            key: PublicKey::from_own_bytes(from.bytes_of()?),
+            key: SignerKey::read_own(from)?,
             kinds: {
                 let bits = from.u64()?;
                 KindSet::from_bits(bits).ok_or_else(|| from.error("an unknown kind"))?
@@ -271,7 +271,7 @@ impl Canonical for SignerState {
             status: read_status(from)?,
             past: from.list(PAST_KEYS_MAX, |from| {
                 from.array_of(2)?;
-                Ok(PastKey { key: PublicKey::from_own_bytes(from.bytes_of()?), below: from.u64()? })
+                Ok(PastKey { key: SignerKey::read_own(from)?, below: from.u64()? })
             })?,
             until: if items == 10 { Some(Millis(from.u64()?)) } else { None },
         })

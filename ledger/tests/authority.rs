@@ -16,8 +16,8 @@ use consign_types::digest::{Digest, EventId};
 use consign_types::event::{
     Action, Event, FactorSet, Fix, Kind, Reason, Subject, Verdict, Verified, Window,
 };
-use consign_types::key::SecretKey;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerSecret;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
@@ -27,7 +27,7 @@ use support::scene::{
     ATTEMPT, DAY_MS, DELIVER, EXCEPTION, EXCURSION, HOLD, OBSERVE, RETURN, SEAL_BREAK, accept,
     into, label, out_of, seals,
 };
-use support::{Desk, device_kinds, enrol, key, key_after, party, rotate, sign_with};
+use support::{Desk, device_kinds, enrol, key_after, party, rotate, sign_with, signer_secret};
 
 /// The columns of [`RIGHTS`].
 const SIGNERS: [&str; 6] =
@@ -110,10 +110,10 @@ fn signer(name: &str) -> SignerId {
 }
 
 /// Brings the device into its state; and the key that it then signs with. A member's key is what it is.
-fn prepare(desk: &mut Desk, name: &str, kind: Kind, state: State) -> SecretKey {
+fn prepare(desk: &mut Desk, name: &str, kind: Kind, state: State) -> SignerSecret {
     let device = signer(name);
     if !name.contains('.') || state == State::NotEnrolled {
-        return key(name);
+        return signer_secret(name);
     }
     let kinds = match state {
         State::ForOtherKinds => device_kinds().into_iter().filter(|other| *other != kind).collect(),
@@ -146,7 +146,7 @@ fn prepare(desk: &mut Desk, name: &str, kind: Kind, state: State) -> SecretKey {
         }
         _ => {}
     }
-    if state == State::RotatedByTheNewKey { key_after(&device, 1) } else { key(name) }
+    if state == State::RotatedByTheNewKey { key_after(&device, 1) } else { signer_secret(name) }
 }
 
 /// The airline's unit, which the forwarder registered.

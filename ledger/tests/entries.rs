@@ -21,6 +21,7 @@ use consign_types::limits::{
 use consign_types::note::{KeyType, VerifierKey};
 use consign_types::party::PartyId;
 use consign_types::place::Place;
+use consign_types::signer_key::{Algorithm, SignerKey, SignerSecret};
 use consign_types::time::Millis;
 use consign_types::unit::{UnitClass, UnitId};
 use proptest::collection::{btree_set, vec};
@@ -166,6 +167,11 @@ fn sequence() -> impl Strategy<Value = Sequence> {
     })
 }
 
+fn signer_key() -> impl Strategy<Value = SignerKey> {
+    (select(&Algorithm::ALL[..]), any::<[u8; 32]>())
+        .prop_filter_map("a scalar", |(by, seed)| Some(SignerSecret::from_seed(by, seed)?.public()))
+}
+
 fn signer_state() -> impl Strategy<Value = SignerState> {
     let places = btree_set(place(), 0..=32);
     let classes = btree_set(select(&UnitClass::ALL[..]), 0..=UnitClass::ALL.len());
@@ -176,11 +182,11 @@ fn signer_state() -> impl Strategy<Value = SignerState> {
             .prop_map(|(at, suspected_since)| Status::Revoked { at, suspected_since }),
     ];
     let lists = (vec(select(Kind::ALL), 0..9), places, classes);
-    let key = any::<[u8; 32]>().prop_map(|seed| SecretKey::from_seed(seed).public());
-    let past = vec((key, any::<u64>()).prop_map(|(key, below)| PastKey { key, below }), 0..=16);
-    (any::<[u8; 32]>(), lists, sequence(), status, past, option::of(millis())).prop_map(
-        |(seed, (kinds, places, classes), sequence, status, past, until)| SignerState {
-            key: SecretKey::from_seed(seed).public(),
+    let past =
+        vec((signer_key(), any::<u64>()).prop_map(|(key, below)| PastKey { key, below }), 0..=16);
+    (signer_key(), lists, sequence(), status, past, option::of(millis())).prop_map(
+        |(key, (kinds, places, classes), sequence, status, past, until)| SignerState {
+            key,
             kinds: KindSet::of(&kinds),
             places: places.into_iter().collect(),
             classes: classes.into_iter().collect(),

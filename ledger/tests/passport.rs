@@ -1,5 +1,7 @@
 //! Passports: what they tell, that every part counts, and that they tell what the ledger did.
 
+#[path = "passport/algorithms.rs"]
+mod algorithms;
 #[path = "model/mod.rs"]
 #[allow(dead_code, reason = "the model's own tests use the rest")]
 mod model;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use consign_node::causes::causes;
 use consign_node::config::{Config, ConfigError, LogFormat, Problem, Sources, effective};
 use consign_node::doctor::{self, Questions};
+use consign_types::signature_line::judge_lines;
 use serde_json::json;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -35,6 +36,9 @@ enum Command {
     Health(WithConfig),
     /// Verify everything that is stored, from bytes alone; the node must not be running.
     Check(WithConfig),
+    /// Check signatures as those of events are checked: lines `ed25519|p256 KEY MESSAGE SIGNATURE` in hexadecimal on
+    /// standard input, a verdict for each on standard output; exit code 3 if any is refused.
+    VerifySignatures,
     /// Look whether this machine can run this node: PASS, WARN or FAIL with the mend; exit code 1 if any fails.
     Doctor(Doctor),
 }
@@ -160,7 +164,30 @@ fn main() -> ExitCode {
             Err(error) => with.refused(&error),
         },
         Command::Doctor(doctor) => doctor.examine(),
+        Command::VerifySignatures => verify_signatures(),
     }
+}
+
+fn verify_signatures() -> ExitCode {
+    let mut all_hold = true;
+    for line in std::io::stdin().lines() {
+        let Ok(line) = line.inspect_err(|e| eprintln!("error: standard input: {e}")) else {
+            return ExitCode::from(1);
+        };
+        for verdict in judge_lines(&line) {
+            match verdict {
+                Ok(verdict) => {
+                    println!("{verdict}");
+                    all_hold &= verdict.holds();
+                }
+                Err(why) => {
+                    eprintln!("error: {why}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+    }
+    if all_hold { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
 impl Doctor {

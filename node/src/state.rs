@@ -12,8 +12,8 @@ use consign_types::block::{Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::Domain;
 use consign_types::digest::EventId;
 use consign_types::genesis::Genesis;
-use consign_types::key::PublicKey;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::validator::ValidatorSet;
 use tokio::sync::watch;
@@ -215,7 +215,7 @@ impl Committed {
     }
 
     /// The key of a signer, by what is committed.
-    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<PublicKey> {
+    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<SignerKey> {
         signer_key(self, signer, id)
     }
 }

@@ -56,7 +56,7 @@ impl ShownKey {
     /// Shows that `secret` is held by `party`.
     pub fn of(network: NetworkId, party: &PartyId, secret: &SecretKey) -> Self {
         let (subject, key) = (Subject::Signer(SignerId::member(party.clone())), secret.public());
-        let possession = secret.sign(&possession_message(network, &subject, &key));
+        let possession = secret.sign(&possession_message(network, &subject, &key.into()));
         Self { key: key.to_string(), possession: possession.to_hex() }
     }
 }

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 ALG_ED25519 = -19
 ALG_ES256 = -7
+ALG_ESP256 = -9
 
 
 def unbase64(text):
@@ -40,13 +41,14 @@ def cwt_key(alg, case):
     key, kid = unbase64(case["key"]), unbase64(case["kid"])
     if alg == "ed25519":
         return COSEKey.new({1: 1, 2: kid, 3: ALG_ED25519, -1: 6, -2: key})
-    return COSEKey.new({1: 2, 2: kid, 3: ALG_ES256, -1: 1, -2: key[1:33], -3: key[33:]})
+    alg = {"es256": ALG_ES256, "p256": ALG_ESP256}[alg]
+    return COSEKey.new({1: 2, 2: kid, 3: alg, -1: 1, -2: key[1:33], -3: key[33:]})
 
 
 def cwt_event(case):
     from cwt import COSE
 
-    COSE.new().decode(unbase64(case["event"]), cwt_key("ed25519", case))
+    COSE.new().decode(unbase64(case["event"]), cwt_key(case["alg"], case))
 
 
 def cwt_receipt(case):

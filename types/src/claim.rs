@@ -17,14 +17,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, NetworkId};
 use crate::event::{Subject, possession_message};
-use crate::key::{PublicKey, SecretKey, Signature};
+use crate::key::Signature;
 use crate::party::SignerId;
+use crate::signer_key::{SignerKey, SignsEvents};
 
 /// What a claim string begins with.
 pub const CLAIM_PREFIX: &str = "consign1dev-";
 
 /// Characters of a claim string.
-pub const CLAIM_CHARS_MAX: usize = 320;
+pub const CLAIM_CHARS_MAX: usize = 384;
 
 const CHECKSUM_BYTES: usize = 4;
 
@@ -88,7 +89,7 @@ pub struct Claim {
     network: NetworkId,
     device: SignerId,
     class: DeviceClass,
-    key: PublicKey,
+    key: SignerKey,
     possession: Signature,
 }
 
@@ -121,7 +122,7 @@ impl Claim {
         network: NetworkId,
         device: SignerId,
         class: DeviceClass,
-        key: &SecretKey,
+        key: &impl SignsEvents,
     ) -> Result<Self, BadClaim> {
         if device.is_member() {
             return Err(BadClaim::Member(device));
@@ -147,7 +148,7 @@ impl Claim {
     }
 
     /// Its key.
-    pub const fn key(&self) -> PublicKey {
+    pub const fn key(&self) -> SignerKey {
         self.key
     }
 
@@ -164,7 +165,7 @@ impl Claim {
 
 impl Canonical for Claim {
     const WHAT: &'static str = "claim";
-    const BYTES_MAX: usize = 224;
+    const BYTES_MAX: usize = 264;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.array(5).sure().bytes(self.network.as_bytes()).sure();
@@ -178,7 +179,7 @@ impl Canonical for Claim {
             network: NetworkId(from.digest()?),
             device: from.parse()?,
             class: from.parse()?,
-            key: PublicKey::read(from)?,
+            key: SignerKey::read(from)?,
             possession: Signature(from.bytes_of()?),
         })
     }

@@ -1,7 +1,8 @@
-//! ES256 (ECDSA on P-256 with SHA-256, RFC 9053, 2.1): for receipts that tools without Ed25519 check.
+//! ECDSA on P-256 with SHA-256 (FIPS 186-5; in COSE ES256, RFC 9053, 2.1, and ESP256, RFC 9864): for devices
+//! that have nothing else, and for receipts that tools without Ed25519 check.
 //!
-//! Nothing of the ledger is signed with it. Signing is deterministic (RFC 6979), and of the two forms that
-//! a signature has only the one with the lower `s` is made and accepted, so that a receipt has one encoding.
+//! Signing is deterministic (RFC 6979), and of the two forms that a signature has only the one with the lower
+//! `s` is made and accepted, so that what is signed has one encoding.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,6 +27,23 @@ pub struct BadEs256Key;
 #[derive(Clone)]
 pub struct Es256SecretKey(SigningKey);
 
+/// Half the order of the curve, rounded down: the highest `s` of the lower form.
+const S_MAX: [u8; 32] = [
+    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+];
+
+/// Whether `signature` is in the form with the higher `s`, which is not accepted.
+pub fn is_high(signature: &Signature) -> bool {
+    signature.0[32..] > S_MAX[..]
+}
+
+/// The form with the lower `s` of a signature; itself where it has that, or is none.
+pub fn lowered(signature: &Signature) -> Signature {
+    let parsed = ecdsa::Signature::from_slice(&signature.0);
+    parsed.map_or(*signature, |parsed| Signature(parsed.normalize_s().to_bytes().into()))
+}
+
 impl Es256Key {
     /// A key from 0x04 and the two coordinates.
     ///
@@ -34,6 +52,11 @@ impl Es256Key {
     pub fn from_bytes(bytes: [u8; 65]) -> Result<Self, BadEs256Key> {
         VerifyingKey::from_sec1_bytes(&bytes).map_err(|_| BadEs256Key)?;
         Ok(Self(bytes))
+    }
+
+    /// A key out of bytes that this program wrote itself, from a key that was checked when it came in.
+    pub const fn from_own_bytes(bytes: [u8; 65]) -> Self {
+        Self(bytes)
     }
 
     /// 0x04 and the two coordinates.
@@ -57,12 +80,33 @@ impl Es256Key {
     /// # Errors
     /// When the signature does not hold, or is not in the form with the lower `s`.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        let key = VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| BadSignature)?;
-        let parsed = ecdsa::Signature::from_slice(&signature.0).map_err(|_| BadSignature)?;
-        if parsed.normalize_s() != parsed {
+        PreparedEs256Key::new(self).map_err(|_| BadSignature)?.verify(message, signature)
+    }
+}
+
+/// A key with its point at hand.
+#[derive(Clone)]
+pub struct PreparedEs256Key(VerifyingKey);
+
+impl PreparedEs256Key {
+    /// Prepares a key.
+    ///
+    /// # Errors
+    /// When its bytes are no point; a key that was checked when it came in is one.
+    pub fn new(key: &Es256Key) -> Result<Self, BadEs256Key> {
+        VerifyingKey::from_sec1_bytes(&key.0).map(Self).map_err(|_| BadEs256Key)
+    }
+
+    /// Checks `signature` over `message`, as [`Es256Key::verify`].
+    ///
+    /// # Errors
+    /// When the signature does not hold, or is not in the form with the lower `s`.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        if is_high(signature) {
             return Err(BadSignature);
         }
-        key.verify(message, &parsed).map_err(|_| BadSignature)
+        let parsed = ecdsa::Signature::from_slice(&signature.0).map_err(|_| BadSignature)?;
+        self.0.verify(message, &parsed).map_err(|_| BadSignature)
     }
 }
 
@@ -148,6 +192,21 @@ mod tests {
         assert_eq!(key.public().verify(b"sample", &made), Ok(()));
         assert_eq!(key.public().verify(b"sample", &published), Err(BadSignature));
         assert_eq!(key.public().verify(b"sampl3", &made), Err(BadSignature));
+        assert_eq!((is_high(&published), is_high(&made)), (true, false));
+        assert_eq!((lowered(&published), lowered(&made)), (made, made));
+    }
+
+    /// The order is odd: the highest `s` of the lower form and the lowest of the higher one are neighbours.
+    #[test]
+    fn the_lower_form_ends_at_half_the_order() {
+        let mut bytes = [1; 64];
+        bytes[32..].copy_from_slice(&S_MAX);
+        let last = Signature(bytes);
+        assert_eq!((is_high(&last), lowered(&last)), (false, last));
+        bytes[63] += 1;
+        assert_eq!((is_high(&Signature(bytes)), lowered(&Signature(bytes))), (true, last));
+        let none = Signature([0xff; 64]);
+        assert_eq!(lowered(&none), none, "no signature is left as it is");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::genesis::Params;
 use crate::key::{PublicKey, Signature};
 use crate::limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
 use crate::party::{PartyId, SignerId};
+use crate::signer_key::SignerKey;
 use crate::validator::Validator;
 
 /// Where a member's node is met.
@@ -111,7 +112,7 @@ impl Change {
     pub fn possession_holds(&self, network: NetworkId) -> bool {
         let shows = |party: &PartyId, key: &PublicKey, possession: &Signature| {
             let subject = Subject::Signer(SignerId::member(party.clone()));
-            key.verify(&possession_message(network, &subject, key), possession).is_ok()
+            key.verify(&possession_message(network, &subject, &(*key).into()), possession).is_ok()
         };
         match self {
             Self::Admit { party, key, possession, .. } | Self::Key { party, key, possession } => {
@@ -189,7 +190,7 @@ impl Fingerprint {
     }
 
     /// Of a network and the member that speaks for it.
-    pub fn of_inviter(network: NetworkId, member: &PublicKey) -> Self {
+    pub fn of_inviter(network: NetworkId, member: &SignerKey) -> Self {
         Self::of(network, member.as_bytes())
     }
 }

@@ -16,9 +16,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, NetworkId};
 use crate::governance::{read_addresses, write_addresses};
-use crate::key::{PublicKey, SecretKey, Signature};
+use crate::key::{SecretKey, Signature};
 use crate::limits::INVITE_PEERS_MAX;
 use crate::party::PartyId;
+use crate::signer_key::SignerKey;
 use crate::time::Millis;
 
 /// What the string begins with.
@@ -127,7 +128,7 @@ impl Offered {
 
 impl Invite {
     /// Whether this key of the inviting member signed it.
-    pub fn is_by(&self, key: &PublicKey) -> bool {
+    pub fn is_by(&self, key: &SignerKey) -> bool {
         key.verify(&self.offered.message(), &self.signature).is_ok()
     }
 
@@ -206,7 +207,7 @@ mod tests {
         let read: Invite = invite.to_string().parse().unwrap();
         assert_eq!(read, invite);
         assert_eq!(
-            (read.is_by(&key("airline").public()), read.is_by(&key("port").public())),
+            (read.is_by(&key("airline").public().into()), read.is_by(&key("port").public().into())),
             (true, false)
         );
     }
@@ -227,7 +228,7 @@ mod tests {
         ];
         for offered in others {
             let forged = Invite { offered, signature: invite.signature };
-            assert!(!forged.is_by(&airline.public()), "{forged:?}");
+            assert!(!forged.is_by(&airline.public().into()), "{forged:?}");
         }
     }
 

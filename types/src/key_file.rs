@@ -21,11 +21,14 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKey
 use zeroize::Zeroizing;
 
 use crate::digest::{decode_hex, encode_hex};
-use crate::es256::Es256SecretKey;
-use crate::key::SecretKey;
+use crate::signer_key::{Algorithm, SignerSecret};
 
-/// The purpose of the one key on P-256; all others are Ed25519.
+/// The purpose of a key for COSE receipts. It is on P-256, as is [`DEVICE_P256`]; all others are Ed25519.
 pub const RECEIPT: &str = "receipt";
+/// The purpose of a device's Ed25519 key.
+pub const DEVICE: &str = "device";
+/// The purpose of a device's key on P-256.
+pub const DEVICE_P256: &str = "device-p256";
 /// Bytes of a file, at most.
 pub const KEY_FILE_BYTES_MAX: usize = 2048;
 /// Bytes of a passphrase, at most.
@@ -45,6 +48,11 @@ const SCRYPT: (u8, u32, u32) = (14, 8, 5);
 const SCRYPT_MEMORY_MAX: u64 = 128 << 20;
 const SCRYPT_PARALLEL_MAX: u16 = 16;
 const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
+
+/// What a key of this purpose signs by.
+pub fn algorithm(purpose: &str) -> Algorithm {
+    if [RECEIPT, DEVICE_P256].contains(&purpose) { Algorithm::P256 } else { Algorithm::Ed25519 }
+}
 
 /// Why a key file cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -189,7 +197,7 @@ pub fn seal(
     let public = public_of(purpose, seed)?;
     let inner = private_key(purpose, seed);
     let curve = AnyRef::from(&P256);
-    let algorithm = if purpose == RECEIPT {
+    let identifier = if algorithm(purpose) == Algorithm::P256 {
         AlgorithmIdentifier { oid: EC, parameters: Some(curve) }
     } else {
         AlgorithmIdentifier { oid: ED25519, parameters: None }
@@ -197,7 +205,7 @@ pub fn seal(
     let (log_n, r, p) = SCRYPT;
     let sealed = scrypt::Params::new(log_n, r, p).ok().and_then(|params| {
         let scheme = Parameters::generate_scrypt_aes256cbc(params, &fresh.salt, fresh.iv).ok()?;
-        let key = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&inner).ok()?);
+        let key = PrivateKeyInfoRef::new(identifier, OctetStringRef::new(&inner).ok()?);
         let document = key.encrypt_with_params(scheme, passphrase).ok()?;
         document.to_pem(PEM_LABEL, LineEnding::LF).ok().map(|pem| pem.to_string())
     });
@@ -215,7 +223,7 @@ fn unseal(pem: &str, purpose: &str, passphrase: &[u8]) -> Result<Zeroizing<[u8; 
     check_cost(&sealed.encryption_algorithm)?;
     let opened = sealed.decrypt(passphrase).map_err(|_| BadKeyFile::Passphrase)?;
     let key = opened.decode_msg::<PrivateKeyInfoRef<'_>>().map_err(|_| BadKeyFile::Passphrase)?;
-    let wanted = if purpose == RECEIPT { EC } else { ED25519 };
+    let wanted = if algorithm(purpose) == Algorithm::P256 { EC } else { ED25519 };
     if key.algorithm.oid != wanted {
         return Err(BadKeyFile::OtherKey);
     }
@@ -242,7 +250,8 @@ const ED25519_PREFIX: [u8; 2] = [0x04, 0x20];
 const EC_PREFIX: [u8; 7] = [0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20];
 
 fn private_key(purpose: &str, seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
-    let prefix: &[u8] = if purpose == RECEIPT { &EC_PREFIX } else { &ED25519_PREFIX };
+    let prefix: &[u8] =
+        if algorithm(purpose) == Algorithm::P256 { &EC_PREFIX } else { &ED25519_PREFIX };
     let mut bytes = Zeroizing::new(Vec::with_capacity(prefix.len() + 32));
     bytes.extend_from_slice(prefix);
     bytes.extend_from_slice(seed);
@@ -250,7 +259,7 @@ fn private_key(purpose: &str, seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
 }
 
 fn seed_of(purpose: &str, bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
-    let rest = if purpose == RECEIPT {
+    let rest = if algorithm(purpose) == Algorithm::P256 {
         // Other tools write the public key behind the scalar, which makes the sequence longer.
         let (head, rest) = bytes.split_at_checked(EC_PREFIX.len())?;
         (head[0] == EC_PREFIX[0] && head[2..] == EC_PREFIX[2..]).then_some(rest)?
@@ -258,16 +267,12 @@ fn seed_of(purpose: &str, bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
         bytes.strip_prefix(&ED25519_PREFIX)?
     };
     let seed = rest.get(..32)?.try_into().ok()?;
-    (purpose == RECEIPT || rest.len() == 32).then_some(Zeroizing::new(seed))
+    (algorithm(purpose) == Algorithm::P256 || rest.len() == 32).then_some(Zeroizing::new(seed))
 }
 
 fn public_of(purpose: &str, seed: &[u8; 32]) -> Result<Vec<u8>, BadKeyFile> {
-    if purpose == RECEIPT {
-        let key = Es256SecretKey::from_scalar(*seed).map_err(|_| BadKeyFile::Form)?;
-        Ok(key.public().as_bytes().to_vec())
-    } else {
-        Ok(SecretKey::from_seed(*seed).public().as_bytes().to_vec())
-    }
+    let key = SignerSecret::from_seed(algorithm(purpose), *seed).ok_or(BadKeyFile::Form)?;
+    Ok(key.public().as_bytes().to_vec())
 }
 
 #[cfg(test)]
@@ -278,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_sealed_file_is_opened_by_its_passphrase_alone_and_shows_its_public_key() {
-        for purpose in ["consensus", RECEIPT] {
+        for purpose in ["consensus", RECEIPT, DEVICE_P256] {
             let text = seal(purpose, &[3; 32], b"open sesame", FRESH).unwrap();
             let file = KeyFile::parse(&text).unwrap();
             let open = |purpose, passphrase| file.open(purpose, passphrase).map(|seed| *seed);

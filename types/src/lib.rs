@@ -32,6 +32,8 @@ pub mod party;
 pub mod place;
 pub mod policy;
 pub mod receipt;
+pub mod signature_line;
+pub mod signer_key;
 pub mod time;
 pub mod trust;
 pub mod unit;

@@ -5,8 +5,9 @@ mod support;
 use consign_types::codec::DecodeError;
 use consign_types::digest::NetworkId;
 use consign_types::event::{Action, Event, NotVerified, SignedEvent, Subject};
-use consign_types::key::SecretKey;
+use consign_types::key::{SecretKey, Signature};
 use consign_types::limits::{EVENT_BYTES_MAX, EVENT_BYTES_MAX_NESTED};
+use consign_types::signer_key::{Algorithm, SignerKey, SignerSecret};
 use consign_types::time::Millis;
 use proptest::prelude::*;
 
@@ -131,15 +132,13 @@ fn verification_names_what_is_wrong() {
     let (key, other) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
     let signed = SignedEvent::sign(register(), &key);
     let signer = register().signer;
-    assert!(signed.clone().verify(&mut |_, _| Some(key.public())).is_ok());
+    let (key, other) = (SignerKey::from(key.public()), SignerKey::from(other.public()));
+    assert!(signed.clone().verify(&mut |_, _| Some(key)).is_ok());
     assert_eq!(
-        signed.clone().verify(&mut |_, _| None::<consign_types::key::PublicKey>).unwrap_err(),
+        signed.clone().verify(&mut |_, _| None::<SignerKey>).unwrap_err(),
         NotVerified::UnknownKey(signer.clone())
     );
-    assert_eq!(
-        signed.verify(&mut |_, _| Some(other.public())).unwrap_err(),
-        NotVerified::Signature(signer)
-    );
+    assert_eq!(signed.verify(&mut |_, _| Some(other)).unwrap_err(), NotVerified::Signature(signer));
 }
 
 /// A handover is verified whole: a good envelope around a bad offer is refused.
@@ -168,8 +167,75 @@ fn the_signatures_inside_of_a_handover_count() {
         let action =
             Action::Handover { offer: Box::new(offer.clone()), acceptance: Box::new(acceptance) };
         let signed = SignedEvent::sign(Event { action, ..register() }, &key);
-        SignedEvent::decode(signed.bytes()).unwrap().verify(&mut |_, _| Some(key.public()))
+        SignedEvent::decode(signed.bytes())
+            .unwrap()
+            .verify(&mut |_, _| Some(SignerKey::from(key.public())))
     };
     assert!(handover(accept(&key)).is_ok());
     assert!(matches!(handover(accept(&wrong)), Err(NotVerified::Signature(_))));
+}
+
+fn on_p256() -> SignerSecret {
+    SignerSecret::from_seed(Algorithm::P256, [1; 32]).unwrap()
+}
+
+/// The order of P-256, less `s`.
+fn raised(signature: &Signature) -> Signature {
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let order = consign_types::digest::decode_hex(order).unwrap();
+    let mut raised = *signature;
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let less = i16::from(order[at]) - i16::from(signature.0[32 + at]) - borrow;
+        borrow = i16::from(less < 0);
+        raised.0[32 + at] = less.rem_euclid(256) as u8;
+    }
+    raised
+}
+
+/// Whoever signs with a library that does not choose is served all the same; nobody can make a second variant.
+#[test]
+fn the_higher_form_of_a_signature_on_p256_is_lowered_when_handed_in_and_refused_elsewhere() {
+    let signed = SignedEvent::sign(register(), &on_p256());
+    let mut high = signed.bytes().to_vec();
+    let at = high.len() - 64;
+    high[at..].copy_from_slice(&raised(signed.signature()).0);
+    assert_ne!(high, signed.bytes());
+    let refused = SignedEvent::decode(&high).unwrap_err();
+    assert!(refused.to_string().contains("higher s"), "{refused}");
+    assert_eq!(SignedEvent::decode_submitted(&high), Ok(signed.clone()));
+    assert_eq!(SignedEvent::decode_submitted(signed.bytes()), Ok(signed.clone()));
+
+    // Neither a number above the order nor another algorithm's bytes are taken for a form of a signature.
+    let mut none = signed.bytes().to_vec();
+    none[at..].fill(0xff);
+    assert!(SignedEvent::decode_submitted(&none).is_err());
+    let ed25519 = SignedEvent::sign(register(), &SecretKey::from_seed([1; 32]));
+    let mut other = ed25519.bytes().to_vec();
+    let at = other.len() - 64;
+    other[at..].fill(0xff);
+    assert_eq!(SignedEvent::decode_submitted(&other), SignedEvent::decode(&other));
+}
+
+/// The header says the algorithm, and the id of the key says it once more: no signature passes for the other's.
+#[test]
+fn a_header_with_the_other_algorithm_is_another_event_that_nobody_signed() {
+    let key = on_p256();
+    let signed = SignedEvent::sign(register(), &key);
+    assert_eq!(signed.algorithm(), Algorithm::P256);
+    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what);
+    // { 1: -9, ... }
+    let at = find(signed.bytes(), &[0x01, 0x28]).unwrap();
+    for (algorithm, why) in [(0x26, "algorithm -7 is neither"), (0x24, "algorithm -5 is neither")] {
+        let mut bytes = signed.bytes().to_vec();
+        bytes[at + 1] = algorithm;
+        let refused = SignedEvent::decode(&bytes).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    let mut bytes = signed.bytes().to_vec();
+    bytes[at + 1] = 0x32;
+    let relabelled = SignedEvent::decode(&bytes).unwrap();
+    assert_eq!(relabelled.algorithm(), Algorithm::Ed25519);
+    assert_ne!(relabelled.id(), signed.id());
+    assert!(relabelled.check_with(&key.public()).is_err());
 }

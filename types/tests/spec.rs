@@ -23,6 +23,7 @@ use consign_types::merkle::{leaf_hash, node_hash};
 use consign_types::note::Note;
 use consign_types::policy::policy;
 use consign_types::receipt::Receipt;
+use consign_types::signer_key::{Algorithm, SignerKey, SignerSecret};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
@@ -56,7 +57,22 @@ fn genesis() -> Genesis {
 }
 
 fn offer() -> SignedEvent {
-    let event = Event {
+    SignedEvent::sign(offered(), &key("forwarder.dock1"))
+}
+
+/// The scalar is what would be the seed.
+fn p256_key() -> SignerSecret {
+    let seed = key("forwarder.dock1 p256").to_seed();
+    SignerSecret::from_seed(Algorithm::P256, *seed).unwrap()
+}
+
+/// The same offer by a device that has P-256 alone.
+fn p256_offer() -> SignedEvent {
+    SignedEvent::sign(offered(), &p256_key())
+}
+
+fn offered() -> Event {
+    Event {
         network: genesis().network(),
         signer: "forwarder.dock1".parse().unwrap(),
         subject: Subject::Unit("00/106141412345678908".parse().unwrap()),
@@ -72,8 +88,7 @@ fn offer() -> SignedEvent {
             until: Millis(1_700_003_600_000),
             terms: Digest::of(&[b"salt and terms"]),
         },
-    };
-    SignedEvent::sign(event, &key("forwarder.dock1"))
+    }
 }
 
 fn record() -> BlockRecord {
@@ -157,7 +172,7 @@ fn claim() -> Claim {
 
 fn shown(party: &str, secret: &SecretKey) -> Signature {
     let subject = Subject::Signer(party.parse().unwrap());
-    secret.sign(&possession_message(genesis().network(), &subject, &secret.public()))
+    secret.sign(&possession_message(genesis().network(), &subject, &secret.public().into()))
 }
 
 /// The port becomes a member, with a node that follows.
@@ -294,9 +309,12 @@ fn examples() -> Vec<(&'static str, &'static str, Example)> {
     let sign_bytes = genesis().domain().sign_bytes(Height(7), Round(0), &statement);
     let hex = |bytes: &[u8]| Example::Hex(bytes.to_vec());
     let print = admission().fingerprint(genesis().network()).unwrap();
-    let inviter = Fingerprint::of_inviter(genesis().network(), &key("airline member").public());
+    let inviter =
+        Fingerprint::of_inviter(genesis().network(), &key("airline member").public().into());
     vec![
         ("event.md", "event", hex(offer().bytes())),
+        ("event.md", "p256-key", hex(p256_key().public().as_bytes())),
+        ("event.md", "p256-event", hex(p256_offer().bytes())),
         ("event.md", "event-id", hex(offer().id().as_bytes())),
         ("event.md", "leaf-hash", hex(offer().leaf_hash().as_bytes())),
         ("genesis.md", "genesis", Example::Hex(genesis().to_bytes())),
@@ -391,14 +409,16 @@ fn the_examples_hold_together() {
     assert_eq!(certificate().verify(&domain, genesis().validators()), Ok(()));
     assert_eq!(Genesis::from_bytes(&genesis().to_bytes()), Ok(genesis()));
     assert_eq!(SignedEvent::decode(offer().bytes()), Ok(offer()));
-    assert!(offer().check_with(&key("forwarder.dock1").public()).is_ok());
+    assert!(offer().check_with(&SignerKey::from(key("forwarder.dock1").public())).is_ok());
+    assert!(p256_offer().check_with(&p256_key().public()).is_ok());
+    assert_eq!(SignedEvent::decode(p256_offer().bytes()), Ok(p256_offer()));
     assert_eq!(claim().to_string().parse(), Ok(claim()));
     assert!(admission().possession_holds(genesis().network()));
     for event in [proposal(), ballot()] {
         assert_eq!(SignedEvent::decode(event.bytes()), Ok(event));
     }
     assert_eq!(invite().to_string().parse(), Ok(invite()));
-    assert!(invite().is_by(&key("airline member").public()));
+    assert!(invite().is_by(&key("airline member").public().into()));
 
     let airline = key("airline cosigner");
     let cosignature = checkpoint().cosign(&airline, 1_700_000_201).signature;

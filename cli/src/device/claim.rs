@@ -5,8 +5,9 @@ use consign_rpc::views::{DeviceStatus, DeviceView, EventStatus};
 use consign_types::claim::Claim;
 use consign_types::digest::encode_hex;
 use consign_types::event::{Action, Subject};
-use consign_types::key::{PublicKey, Signature};
+use consign_types::key::Signature;
 use consign_types::party::PartyId;
+use consign_types::signer_key::SignerKey;
 use serde::Serialize;
 
 use super::member::{self, MemberArgs};
@@ -108,13 +109,13 @@ pub async fn run(console: &Console, global: &Global, args: ClaimArgs) -> Result<
 }
 
 /// The enrolment of a device with this key.
-pub fn enrolment(key: PublicKey, possession: Signature, scope: Scope) -> Action {
+pub fn enrolment(key: SignerKey, possession: Signature, scope: Scope) -> Action {
     let Scope { kinds, places, classes, until } = scope;
     Action::Enrol { key, possession, kinds, places, classes, until }
 }
 
 /// How a device that is enrolled differs from what it is to be; none where it does not.
-pub fn differs(known: &DeviceView, key: PublicKey, scope: &Scope) -> Option<Failure> {
+pub fn differs(known: &DeviceView, key: SignerKey, scope: &Scope) -> Option<Failure> {
     let device = &known.device;
     let why = if !matches!(known.status, DeviceStatus::Active) {
         format!("{device} was enrolled before, and is stopped")

@@ -80,7 +80,7 @@ impl Member {
             let message = format!("{} is no member of this network", self.party);
             Failure::new(Exit::Refused, "unknown_party", message, "see `consign network inspect`")
         })?;
-        if view.key.0 != self.key.public() {
+        if view.key.0 != self.key.public().into() {
             let message = format!("the key file is not that of {}", self.party);
             let help = format!("its key has the public half {}", view.key);
             return Err(Failure::new(Exit::Refused, "wrong_key", message, help));

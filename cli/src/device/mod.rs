@@ -21,6 +21,7 @@ use consign_rpc::views::DeviceState;
 use consign_types::claim::DeviceClass;
 use consign_types::digest::{NetworkId, encode_hex};
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::Algorithm;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -72,6 +73,9 @@ pub struct NewArgs {
     /// The member that will enrol it
     #[arg(long, value_name = "PARTY")]
     party: PartyId,
+    /// How it signs: ed25519, or p256 for what has nothing else
+    #[arg(long, value_name = "ALGORITHM", default_value_t)]
+    algorithm: Algorithm,
     /// Its network; else that of the trust file, or of the node
     #[arg(long, value_name = "HEX")]
     network: Option<NetworkId>,
@@ -154,7 +158,7 @@ async fn new(console: &Console, global: &Global, args: NewArgs) -> Result<(), Fa
         Some(network) => network,
         None => event::network_of(global).await?,
     };
-    let (_, claim) = Book::create(&args.out, network, device, args.class)?;
+    let (_, claim) = Book::create(&args.out, network, device, args.class, args.algorithm)?;
     console.result(&Made {
         device: claim.device().to_string(),
         class: args.class.to_string(),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use consign_rpc::views::EventStatus;
 use consign_types::digest::encode_hex;
+use consign_types::signer_key::Algorithm;
 use serde::Serialize;
 
 use super::book::Book;
@@ -26,6 +27,9 @@ const VOID: [&str; 5] =
 pub struct RotateArgs {
     /// The device's directory, as `consign device new` made it
     dir: PathBuf,
+    /// How the new key signs: ed25519 or p256; as the present one where absent
+    #[arg(long, value_name = "ALGORITHM")]
+    algorithm: Option<Algorithm>,
 }
 
 #[derive(Serialize)]
@@ -52,7 +56,7 @@ pub async fn run(console: &Console, global: &Global, args: RotateArgs) -> Result
     // The directory is not held while the network decides: the device goes on signing.
     let (device, network, first, rotation) = {
         let mut book = Book::open(&args.dir)?;
-        let rotation = book.begin_rotation()?;
+        let rotation = book.begin_rotation(args.algorithm)?;
         (book.id()?, book.network()?, book.rotates_at().unwrap_or_default(), rotation)
     };
     let node = Node::first(global).await?;

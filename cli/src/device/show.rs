@@ -38,7 +38,7 @@ impl Report for Shown {
             let _ = writeln!(text, "{name:<10}{value}");
         };
         line("state", state(&view.status));
-        line("key", format!("{} (id {})", view.key, view.key_id));
+        line("key", format!("{} {} (id {})", view.algorithm, view.key, view.key_id));
         for past in &view.past_keys {
             line(
                 "before",

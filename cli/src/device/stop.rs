@@ -84,7 +84,7 @@ pub async fn testimony(
     args: TestimonyArgs,
 ) -> Result<(), Failure> {
     let bytes = event::read(&args.file)?;
-    let testified = SignedEvent::decode(&bytes).map_err(|e| {
+    let testified = SignedEvent::decode_submitted(&bytes).map_err(|e| {
         let help = "file the exact bytes that the device signed; nothing was sent";
         Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
     })?;

@@ -16,8 +16,9 @@ use std::path::Path;
 use consign_types::claim::{Claim, DeviceClass};
 use consign_types::digest::NetworkId;
 use consign_types::event::{Subject, possession_message};
-use consign_types::key::{PublicKey, Signature};
+use consign_types::key::Signature;
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::SignerKey;
 
 use super::scope::Scope;
 use crate::failure::{Failure, chain};
@@ -38,7 +39,7 @@ pub struct Row {
     /// Its whole name.
     pub device: SignerId,
     /// Its key.
-    pub key: PublicKey,
+    pub key: SignerKey,
     /// That it holds the key.
     pub possession: Signature,
     /// What it may sign.
@@ -109,7 +110,7 @@ fn rows(bytes: &[u8], network: NetworkId, party: &PartyId) -> Result<Vec<Row>, V
         match cells.row(network, party) {
             Ok(row) => {
                 let name = names.insert(row.device.clone(), line).map(|first| ("label", first));
-                let key = keys.insert(*row.key.as_bytes(), line).map(|first| ("key", first));
+                let key = keys.insert(row.key, line).map(|first| ("key", first));
                 for (column, first) in name.into_iter().chain(key) {
                     wrong.push(format!("{line}: column {column}: the same as in line {first}"));
                 }
@@ -163,7 +164,7 @@ impl Cells<'_> {
         network: NetworkId,
         party: &PartyId,
         named: Option<SignerId>,
-    ) -> Result<(SignerId, PublicKey, Signature, Option<DeviceClass>), Wrong> {
+    ) -> Result<(SignerId, SignerKey, Signature, Option<DeviceClass>), Wrong> {
         if self.cell("key").or(self.cell("possession")).is_some() {
             return Err(
                 self.wrong("claim", "a claim holds key and possession; give one or the other")
@@ -189,11 +190,11 @@ impl Cells<'_> {
         &self,
         network: NetworkId,
         named: Option<SignerId>,
-    ) -> Result<(SignerId, PublicKey, Signature, Option<DeviceClass>), Wrong> {
+    ) -> Result<(SignerId, SignerKey, Signature, Option<DeviceClass>), Wrong> {
         let missing =
             |column| self.wrong(column, "neither a claim nor key and possession is given");
         let key = self.cell("key").ok_or_else(|| missing("claim"))?;
-        let key: PublicKey = key.parse().map_err(|e| self.wrong("key", e))?;
+        let key: SignerKey = key.parse().map_err(|e| self.wrong("key", e))?;
         let possession = self.cell("possession").ok_or_else(|| missing("possession"))?;
         let possession: Signature = possession.parse().map_err(|e| self.wrong("possession", e))?;
         let device = named.ok_or_else(|| self.wrong("label", "it is missing"))?;

@@ -15,6 +15,7 @@ use consign_types::event::{
 };
 use consign_types::key::SecretKey;
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -81,13 +82,26 @@ impl DeviceBook {
     /// # Errors
     /// When a file cannot be written.
     pub fn ensure(&mut self, label: &str, kinds: &[Kind]) -> Result<(), Failure> {
+        self.ensure_on(Algorithm::Ed25519, label, kinds)
+    }
+
+    /// As [`Self::ensure`], with a key of this algorithm where one is made.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn ensure_on(
+        &mut self,
+        algorithm: Algorithm,
+        label: &str,
+        kinds: &[Kind],
+    ) -> Result<(), Failure> {
         if self.state.devices.contains_key(label) {
             return Ok(());
         }
         keys::private_dir(&self.dir)?;
         // The key first: what the state names exists. One left over by a crash is taken.
         if !self.key_path(label).exists() {
-            keys::create(&self.key_path(label), Purpose::Device)?;
+            keys::create_device_key(&self.key_path(label), algorithm)?;
         }
         let enrolled = Enrolled {
             member_sequence: self.state.member_next,
@@ -107,7 +121,8 @@ impl DeviceBook {
     pub fn device(&self, label: &str) -> Result<Device, Failure> {
         let id = SignerId::device(self.party.clone(), label)
             .map_err(|e| Failure::usage("bad_device", e, "choose another label"))?;
-        Ok(Device { id, key: keys::read(&self.key_path(label), Purpose::Device)? })
+        let key = keys::read_signer(&self.key_path(label), &id)?;
+        Ok(Device { id, key })
     }
 
     /// The enrolment of this device on `network`: the same bytes each time.

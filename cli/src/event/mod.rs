@@ -22,7 +22,7 @@ use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::device::book::Book;
 use crate::failure::{Exit, Failure};
-use crate::keys::{self, Purpose};
+use crate::keys;
 use crate::node::{Node, within};
 use crate::{instant, verify};
 use form::{Form, Signer};
@@ -168,8 +168,7 @@ async fn sign(console: &Console, global: &Global, args: SignArgs) -> Result<(), 
             form.event(Signer { network, id, sequence, floor }).map_err(bad_form)
         })?,
         (None, Some(id), Some(key), Some(sequence)) => {
-            let purpose = if id.is_member() { Purpose::Member } else { Purpose::Device };
-            let key = keys::read(key, purpose)?;
+            let key = keys::read_signer(key, &id)?;
             let network = match args.network {
                 Some(network) => network,
                 None => network_of(global).await?,

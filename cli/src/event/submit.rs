@@ -96,7 +96,7 @@ pub(crate) async fn submit(
     bytes: &[u8],
     wait: Stage,
 ) -> Result<(), Failure> {
-    let signed = SignedEvent::decode(bytes).map_err(|e| {
+    let signed = SignedEvent::decode_submitted(bytes).map_err(|e| {
         let help = "make the bytes with `consign event sign`; nothing was sent";
         Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
     })?;

@@ -6,7 +6,6 @@ use clap::Args;
 use consign_rpc::methods::GetMembers;
 use consign_types::governance::Fingerprint;
 use consign_types::invite::Offered;
-use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
 use serde::Serialize;
 
@@ -80,8 +79,7 @@ pub async fn invite(console: &Console, global: &Global, args: InviteArgs) -> Res
     let members = within(global.patience(), node.call(GetMembers::default())).await?.members;
     let key = keys::read(&args.key, Purpose::Member)?;
     let by = members.iter().find(|member| member.party.0 == args.by);
-    let listed = |of: &PublicKey| *of == key.public();
-    if !by.is_some_and(|by| listed(&by.key.0)) {
+    if by.is_none_or(|by| by.key.0 != key.public().into()) {
         let message = format!("{} is not the member key of {}", args.key.display(), args.by);
         let help = "name the member that you speak for, and its present key";
         return Err(Failure::new(Exit::Refused, "not_member", message, help));
@@ -111,7 +109,7 @@ pub async fn invite(console: &Console, global: &Global, args: InviteArgs) -> Res
     invite
         .parse::<consign_types::invite::Invite>()
         .map_err(|e| Failure::usage("usage", e, "name fewer nodes, or shorter addresses"))?;
-    let fingerprint = Fingerprint::of_inviter(network, &key.public()).to_string();
+    let fingerprint = Fingerprint::of_inviter(network, &key.public().into()).to_string();
     console.note(format!(
         "give the string to {party}; `consign node init` shows it the fingerprint {fingerprint}: compare by voice"
     ));

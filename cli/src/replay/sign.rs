@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use consign_types::digest::{EventId, NetworkId};
 use consign_types::event::{Action, Condition, Event, SignedEvent, Subject};
-use consign_types::key::SecretKey;
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::SignerSecret;
 use consign_types::time::Millis;
 
 use super::plan::{Deed, DeviceSlot, Plan, Role, Step};
@@ -23,7 +23,7 @@ pub struct Device {
     /// Its name.
     pub id: SignerId,
     /// Its key.
-    pub key: SecretKey,
+    pub key: SignerSecret,
 }
 
 /// The events of `plan` on `network`, step by step.

@@ -80,7 +80,7 @@ impl Ledger {
 pub fn devices() -> BTreeMap<DeviceSlot, Device> {
     let device = |role: Role, index: usize| {
         let id = SignerId::device(party(role), &format!("d{index}")).unwrap();
-        (DeviceSlot { role, index }, Device { id, key: key(role, 5, index) })
+        (DeviceSlot { role, index }, Device { id, key: key(role, 5, index).into() })
     };
     let of = |role| (0..DEVICES).map(move |index| device(role, index));
     Role::ALL.into_iter().flat_map(of).collect()

@@ -79,7 +79,7 @@ impl Words {
                 && let Ok(state) = SignerState::from_bytes(value)
             {
                 for key in state.keys() {
-                    let word = header_start(signer, key.key_id());
+                    let word = header_start(signer, key.algorithm(), key.key_id());
                     self.common = word.get(..8).unwrap_or_default().to_vec();
                     self.headers.entry(word.clone()).or_insert(self.words.len());
                     self.words.push(word);

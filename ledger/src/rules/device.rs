@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use consign_types::event::{Action, Event, Kind, Subject, possession_message};
-use consign_types::key::{PublicKey, Signature};
+use consign_types::key::Signature;
 use consign_types::limits::PAST_KEYS_MAX;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 
 use super::Tx;
@@ -75,7 +76,7 @@ pub fn revoke<V: StateView>(
 pub fn rotate<V: StateView>(
     tx: &mut Tx<'_, V>,
     event: &Event,
-    key: &PublicKey,
+    key: &SignerKey,
     possession: &Signature,
     first: u64,
 ) -> Result<(), Rejection> {

@@ -15,6 +15,7 @@ use consign_types::limits::{
     MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX, PAST_KEYS_MAX,
 };
 use consign_types::party::{PartyId, SignerId};
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::validator::{Validator, ValidatorSet};
 
@@ -176,8 +177,8 @@ impl Scratch {
                 let faults = member_of(party).map_or(0, |before| before.faults);
                 // Who comes back has its numbers and keys behind it: it goes on where it was.
                 let state = match signer_of(&signer) {
-                    None => SignerState::of_member(*key),
-                    Some(before) if before.key == *key => before,
+                    None => SignerState::of_member((*key).into()),
+                    Some(before) if before.key == (*key).into() => before,
                     Some(before) => with_another_key(before, *key)?,
                 };
                 self.members.insert(at, party.clone());
@@ -297,6 +298,7 @@ impl Scratch {
 }
 
 fn with_another_key(mut state: SignerState, key: PublicKey) -> Result<SignerState, Rejection> {
+    let key = SignerKey::from(key);
     let no = |why: &str| Err(Rejection::ChangeNotPossible { why: String::from(why) });
     if state.keys().any(|known| known == key) {
         return no("that is a key of the party already, or was one");

@@ -125,7 +125,7 @@ fn a_device_under_another_key_is_not_suspended_for_the_earlier_one() {
     let mut desk = desk();
     let signer = SIGNER.parse().unwrap();
     let mut state = desk.signer(&signer).unwrap();
-    state.key = key("the key after a change").public();
+    state.key = key("the key after a change").public().into();
     desk.set_signer(&signer, &state);
     let refused = Err(Rejection::WrongKey { signer });
     assert_eq!(brought(&mut desk, &device::example(SIGNER)), refused);

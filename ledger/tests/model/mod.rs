@@ -21,9 +21,9 @@ use consign_ledger::unit::{
 use consign_types::block::{Height, LeafIndex};
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Kind, KindSet, Label, SignedEvent};
-use consign_types::key::PublicKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
+use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::unit::{UnitClass, UnitId};
 
@@ -88,9 +88,9 @@ pub struct Unit {
 
 #[derive(Clone, Debug)]
 pub struct Signer {
-    pub key: PublicKey,
+    pub key: SignerKey,
     /// Keys before, each with the first number of the next.
-    pub past: Vec<(PublicKey, u64)>,
+    pub past: Vec<(SignerKey, u64)>,
     pub kinds: KindSet,
     pub places: Vec<Place>,
     pub classes: Vec<UnitClass>,
@@ -150,7 +150,7 @@ impl Model {
         };
         for name in support::PARTIES {
             let member = Signer {
-                key: support::key(name).public(),
+                key: support::signer_secret(name).public(),
                 past: Vec::new(),
                 kinds: KindSet::of(&[
                     Kind::Enrol,

@@ -12,6 +12,7 @@ use consign_types::digest::{Digest, NetworkId};
 use consign_types::event::{Action, Subject};
 use consign_types::note::Note;
 use consign_types::party::SignerId;
+use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::witness::witness_key;
@@ -480,8 +481,11 @@ fn a_file_that_unfolds_beyond_its_bound_is_refused() {
     let unit = desk.held("A");
     let mut passport = Node::of(&desk).passport(&unit);
     // As many headers as an event has room for, in as many events as the file has.
-    let header =
-        consign_types::event::header_start(&SIGNER.parse().unwrap(), key(SIGNER).public().key_id());
+    let header = consign_types::event::header_start(
+        &SIGNER.parse().unwrap(),
+        Algorithm::Ed25519,
+        key(SIGNER).public().key_id(),
+    );
     passport.entered[0].event = header.repeat(48 * 1024 / header.len());
     passport.entered = vec![passport.entered[0].clone(); 100];
     let bytes = passport.to_bytes();

@@ -172,7 +172,7 @@ pub(crate) const CORRECTIONS: &[Case] = &[
         let (unit, seen) = observed(desk);
         let signer = DOCK.parse().unwrap();
         let mut state = desk.signer(&signer).unwrap();
-        state.key = key("another").public();
+        state.key = key("another").public().into();
         desk.set_signer(&signer, &state);
         let said = desk.say("forwarder.dock2", &unit, of(&seen, None));
         (said, refused(Rejection::WrongKey { signer }))

@@ -3,9 +3,9 @@
 use consign_ledger::errors::Rejection;
 use consign_ledger::signer::PastKey;
 use consign_types::event::{Action, Event, Kind, Subject, Verified};
-use consign_types::key::SecretKey;
 use consign_types::limits::PAST_KEYS_MAX;
 use consign_types::party::SignerId;
+use consign_types::signer_key::SignerSecret;
 
 use crate::support::faults::{number, report, revoke};
 use crate::support::scene::OBSERVE;
@@ -36,7 +36,7 @@ fn rotated(desk: &mut Desk) -> u64 {
     first
 }
 
-fn under(event: Event, number: u64, secret: &SecretKey) -> Verified {
+fn under(event: Event, number: u64, secret: &SignerSecret) -> Verified {
     sign_with(Event { sequence: number, ..event }, secret)
 }
 

@@ -16,7 +16,7 @@ pub const WINDOW_MS: u64 = 1_000_000;
 
 fn shows(desk: &Desk, party: &PartyId, secret: &SecretKey) -> Signature {
     let subject = Subject::Signer(SignerId::member(party.clone()));
-    secret.sign(&possession_message(desk.network, &subject, &secret.public()))
+    secret.sign(&possession_message(desk.network, &subject, &secret.public().into()))
 }
 
 pub fn admit(desk: &Desk, name: &str) -> Change {

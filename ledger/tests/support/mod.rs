@@ -27,6 +27,7 @@ use consign_types::genesis::{Genesis, Member, Params};
 use consign_types::key::SecretKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
+use consign_types::signer_key::{Algorithm, SignerSecret, SignsEvents};
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::{Validator, ValidatorSet};
@@ -115,14 +116,24 @@ impl StateView for Entries {
 
 /// Signs with the key of whoever the event names, and checks it as a node would.
 pub fn sign(event: Event) -> Verified {
-    let key = key(&event.signer.to_string());
+    let key = signer_secret(&event.signer.to_string());
     sign_with(event, &key)
 }
 
-/// The key that a signer has after so many rotations.
-pub fn key_after(signer: &SignerId, rotations: usize) -> SecretKey {
+/// The key of whoever has this name: on P-256 for devices whose label says so.
+pub fn signer_secret(name: &str) -> SignerSecret {
+    let by = if name.contains("p256") { Algorithm::P256 } else { Algorithm::Ed25519 };
+    SignerSecret::from_seed(by, *key(name).to_seed()).expect("a scalar")
+}
+
+/// The key that a signer has after so many rotations: every other one is on P-256.
+pub fn key_after(signer: &SignerId, rotations: usize) -> SignerSecret {
     let name = signer.to_string();
-    if rotations == 0 { key(&name) } else { key(&format!("{name} {rotations}")) }
+    match rotations {
+        0 => signer_secret(&name),
+        odd if odd % 2 == 1 => signer_secret(&format!("{name} p256 {odd}")),
+        even => signer_secret(&format!("{name} {even}")),
+    }
 }
 
 /// Rotation number `rotations` of a signer, from the number `first` on.
@@ -136,7 +147,7 @@ pub fn rotate(network: NetworkId, signer: &SignerId, rotations: usize, first: u6
 const ROTATIONS: usize = 20;
 
 /// Signs with any key, and lets it pass as the signer's.
-pub fn sign_with(event: Event, secret: &SecretKey) -> Verified {
+pub fn sign_with(event: Event, secret: &impl SignsEvents) -> Verified {
     let signed = SignedEvent::sign(event, secret);
     let mut known = |signer: &SignerId, id: &[u8; 8]| {
         let usual = (0..ROTATIONS).map(|n| key_after(signer, n).public());
@@ -147,7 +158,7 @@ pub fn sign_with(event: Event, secret: &SecretKey) -> Verified {
 
 /// Enrolment of a device by the member it belongs to.
 pub fn enrol(network: NetworkId, device: &SignerId, kinds: &[Kind]) -> Action {
-    let (secret, subject) = (key(&device.to_string()), Subject::Signer(device.clone()));
+    let (secret, subject) = (signer_secret(&device.to_string()), Subject::Signer(device.clone()));
     Action::Enrol {
         key: secret.public(),
         possession: secret.sign(&possession_message(network, &subject, &secret.public())),
@@ -198,6 +209,15 @@ impl Desk {
             }
         }
         desk
+    }
+
+    /// Its member enrols a device for every kind that a device may sign.
+    pub fn enrol(&mut self, device: &str) {
+        let device: SignerId = device.parse().unwrap();
+        let action = enrol(self.network, &device, &device_kinds());
+        let member = device.party().to_string();
+        let event = self.event(&member, Subject::Signer(device), action);
+        self.submit(event).unwrap();
     }
 
     /// The next block, at the present time.

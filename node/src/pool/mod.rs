@@ -19,9 +19,9 @@ use consign_ledger::errors::Rejection;
 use consign_types::block::Height;
 use consign_types::digest::{EventId, LeafHash};
 use consign_types::event::{NotVerified, SignedEvent, Verified};
-use consign_types::key::{PreparedKey, PublicKey};
 use consign_types::limits::{POOL_BYTES_MAX, POOL_EVENTS_MAX, POOL_ORPHAN_MS};
 use consign_types::party::SignerId;
+use consign_types::signer_key::{PreparedKey, SignerKey};
 use lru::LruCache;
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
@@ -88,7 +88,7 @@ pub struct Pool {
     admitted: Notify,
     work: watch::Sender<bool>,
     /// Keys of the signers that were last heard.
-    prepared: Cache<PublicKey, Arc<PreparedKey>>,
+    prepared: Cache<SignerKey, Arc<PreparedKey>>,
     metrics: Arc<Metrics>,
 }
 
@@ -146,7 +146,7 @@ impl Pool {
     }
 
     /// The key of a signer, by what is committed.
-    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<PublicKey> {
+    pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<SignerKey> {
         self.committed.key_of(signer, id)
     }
 

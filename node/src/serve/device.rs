@@ -122,6 +122,7 @@ impl Serving {
                     suspected_since: suspected_since.map(Into::into),
                 },
             },
+            algorithm: state.key.algorithm().into(),
             key: state.key.into(),
             key_id: encode_hex(&state.key.key_id()),
             past_keys: state

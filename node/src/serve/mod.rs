@@ -121,7 +121,8 @@ impl Serving {
 
     /// Checks events and offers those that are new; the relay passes them on.
     fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
-        let decoded: Vec<_> = envelopes.iter().map(|bytes| SignedEvent::decode(bytes)).collect();
+        let decoded: Vec<_> =
+            envelopes.iter().map(|bytes| SignedEvent::decode_submitted(bytes)).collect();
         let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
         let admissions = self.parts.pool.submit(events, &self.quotas);
         let mut passed_on = Vec::new();

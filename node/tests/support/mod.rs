@@ -145,8 +145,12 @@ impl Scribe {
         let device_kinds: Vec<Kind> =
             Kind::ALL.iter().copied().filter(|kind| !kind.is_members_own()).collect();
         let action = Action::Enrol {
-            key: secret.public(),
-            possession: secret.sign(&possession_message(self.network, &subject, &secret.public())),
+            key: secret.public().into(),
+            possession: secret.sign(&possession_message(
+                self.network,
+                &subject,
+                &secret.public().into(),
+            )),
             kinds: KindSet::of(&device_kinds),
             places: Vec::new(),
             classes: Vec::new(),

@@ -3,6 +3,7 @@
 use consign_types::digest::{BlockId, EventId, MapRoot, NetworkId, SetHash, TreeRoot};
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
+use consign_types::signer_key::SignerKey;
 use consign_types::validator::ValidatorSet;
 use serde::{Deserialize, Serialize};
 
@@ -215,7 +216,7 @@ pub struct MemberView {
     /// Its name.
     pub party: Text<PartyId>,
     /// Signs enrolments and other events of the member itself.
-    pub key: Text<PublicKey>,
+    pub key: Text<SignerKey>,
     /// Whether its devices act as an authority.
     pub authority: bool,
     /// Its validator, where it has one.

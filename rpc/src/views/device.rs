@@ -2,9 +2,9 @@
 
 use consign_types::digest::Digest;
 use consign_types::event::Kind;
-use consign_types::key::PublicKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
+use consign_types::signer_key::{Algorithm, SignerKey};
 use serde::{Deserialize, Serialize};
 
 use super::event::EventView;
@@ -24,8 +24,10 @@ pub struct DeviceView {
     pub height: u64,
     /// Whether it may sign.
     pub status: DeviceStatus,
+    /// How it signs.
+    pub algorithm: Text<Algorithm>,
     /// Its key now.
-    pub key: Text<PublicKey>,
+    pub key: Text<SignerKey>,
     /// The id under which its events name the key: 16 hexadecimal digits.
     pub key_id: String,
     /// Keys before, in their order.
@@ -58,7 +60,7 @@ pub struct DeviceView {
 #[serde(rename_all = "camelCase")]
 pub struct PastKeyView {
     /// The key.
-    pub key: Text<PublicKey>,
+    pub key: Text<SignerKey>,
     /// Its id.
     pub key_id: String,
     /// Its numbers are below this, and not below that of the key before.

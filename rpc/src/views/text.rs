@@ -107,6 +107,7 @@ mod schema {
     use consign_types::key::PublicKey;
     use consign_types::party::{PartyId, SignerId};
     use consign_types::place::Place;
+    use consign_types::signer_key::{self, SignerKey};
     use consign_types::unit::UnitId;
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -139,6 +140,8 @@ mod schema {
         MapRoot, "MapRoot", HEX, "root of the unit map after some block";
         SetHash, "SetHash", HEX, "name of a validator set";
         PublicKey, "PublicKey", HEX, "Ed25519 public key";
+        SignerKey, "SignerKey", "^([0-9a-f]{64}|04[0-9a-f]{128})$", "public key of a device or a member: Ed25519, or an uncompressed point of P-256";
+        signer_key::Algorithm, "Algorithm", "^(ed25519|p256)$", "how events are signed";
         PartyId, "PartyId", NAME, "a member";
         SignerId, "SignerId", "^[a-z][a-z0-9-]{0,31}(\\.[a-z][a-z0-9-]{0,31})?$", "a device, as member.label, or a member's own key";
         Subject, "Subject", "^[!-~]{1,72}$", "a unit, or a device";

@@ -14,6 +14,7 @@ use consign_types::digest::{
 };
 use consign_types::event::{Action, DeliveryFactor, Event, Kind, SignedEvent};
 use consign_types::key::SecretKey;
+use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::{Validator, ValidatorSet};
@@ -204,10 +205,11 @@ pub fn device() -> DeviceView {
         party: name("handler"),
         height: 9,
         status: DeviceStatus::Revoked { at: TIME.into(), suspected_since: Some(TIME.into()) },
-        key: Text(key(2)),
+        algorithm: Text(Algorithm::Ed25519),
+        key: Text(key(2).into()),
         key_id: "0123456789abcdef".to_owned(),
         past_keys: vec![PastKeyView {
-            key: Text(key(1)),
+            key: Text(key(1).into()),
             key_id: "fedcba9876543210".to_owned(),
             below: 7,
         }],
@@ -330,7 +332,7 @@ pub fn members() -> MembersView {
         validators: validators(4),
         members: vec![MemberView {
             party: name("airline"),
-            key: key(),
+            key: Text(key().0.into()),
             authority: false,
             validator: Some(ValidatorView {
                 index: 0,

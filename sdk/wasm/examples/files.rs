@@ -25,6 +25,8 @@ use support::scene::{EXCURSION, OBSERVE, into};
 use support::{Desk, PARTIES, genesis, key, party};
 
 const SIGNER: &str = "forwarder.dock1";
+/// Signs by ECDSA on P-256.
+const ON_P256: &str = "forwarder.dock-p256";
 /// How many places of the passport are forged, one at a time.
 const REGIONS: usize = 64;
 /// A day after the first checkpoint.
@@ -83,11 +85,12 @@ fn ten_events() -> Vec<u8> {
     passport(&desk, &unit)
 }
 
-/// A unit in a trailer that had an excursion.
+/// A unit in a trailer that had an excursion, by devices of both algorithms.
 fn trailer() -> Vec<u8> {
     let mut desk = desk();
-    let (unit, trailer) = (desk.held("A"), desk.held("T"));
-    desk.put(SIGNER, &trailer, into(&[&unit]));
+    desk.enrol(ON_P256);
+    let (unit, trailer) = (desk.held_by(ON_P256, "A"), desk.held_by(ON_P256, "T"));
+    desk.put(ON_P256, &trailer, into(&[&unit]));
     desk.put(SIGNER, &trailer, EXCURSION);
     passport(&desk, &unit)
 }

@@ -1,17 +1,18 @@
-//! What JavaScript calls: three functions over the module's own memory.
+//! What JavaScript calls: four functions over the module's own memory.
 //!
 //! `input(length)` makes room for the bytes to come and says where. `verify` reads them, and returns the
-//! length of its answer, JSON that begins at `output()`. One call at a time: a module has one thread.
+//! length of its answer, JSON that begins at `output()`; `signatures` judges lines of signatures. One call at a time: a module has one thread.
 //!
 //! The only unsafe code is the names under which the functions are exported. The bytes are written and
 //! read by JavaScript, between calls, where no Rust code runs.
 
 #![allow(unsafe_code, reason = "an exported name is unsafe by definition")]
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use consign_types::signature_line::judge_lines;
 use consign_types::time::Millis;
 
 use crate::answers::{Asked, verify as answer};
@@ -82,6 +83,24 @@ extern "C" fn verify(
     let json = answer(file, trust, event, &asked, now).json();
     let length = json.len();
     *HELD.output.borrow_mut() = json;
+    length
+}
+
+/// Judges the lines of signatures that lie in the input, as `consign key verify`: a line for each, the length of all.
+#[unsafe(no_mangle)]
+extern "C" fn signatures() -> usize {
+    let input = HELD.input.borrow();
+    let text = core::str::from_utf8(&input).unwrap_or("\u{fffd}");
+    let mut verdicts = String::new();
+    for verdict in judge_lines(text) {
+        match verdict {
+            Ok(verdict) => verdicts += &verdict.to_string(),
+            Err(why) => verdicts += &why,
+        }
+        verdicts.push('\n');
+    }
+    let length = verdicts.len();
+    *HELD.output.borrow_mut() = verdicts;
     length
 }
 

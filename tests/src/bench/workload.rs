@@ -152,7 +152,7 @@ impl Workload {
         let kinds = KindSet::of(&[Kind::Register, Kind::Offer, Kind::Accept]);
         let enrolment = |node: usize, party: &Party, sequence: u64, device: &Device| {
             let subject = Subject::Signer(device.id.clone());
-            let key = device.key.public();
+            let key = device.key.public().into();
             let possession = device.key.sign(&possession_message(self.network, &subject, &key));
             let event = Event {
                 network: self.network,

@@ -20,7 +20,11 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    /// Of a process that ended by itself.
+    ///
+    /// # Panics
+    /// When a signal ended it.
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().expect("it ended by itself"),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

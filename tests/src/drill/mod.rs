@@ -34,6 +34,7 @@ use consign_rpc::views::EventStatus;
 use consign_types::digest::EventId;
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::party::PartyId;
+use consign_types::signer_key::Algorithm;
 use consign_types::witness::Witness;
 use device::Device;
 
@@ -122,9 +123,23 @@ impl Drill {
     /// # Panics
     /// When it is not.
     pub async fn enrol(&mut self, party: &PartyId, label: &str, kinds: &[Kind]) -> Device {
+        self.enrol_on(Algorithm::Ed25519, party, label, kinds).await
+    }
+
+    /// The same with a key of this algorithm.
+    ///
+    /// # Panics
+    /// When that is not proven.
+    pub async fn enrol_on(
+        &mut self,
+        algorithm: Algorithm,
+        party: &PartyId,
+        label: &str,
+        kinds: &[Kind],
+    ) -> Device {
         let network = self.devnet.genesis().network();
         let mut book = self.book(party);
-        book.ensure(label, kinds).expect("a device key");
+        book.ensure_on(algorithm, label, kinds).expect("a device key");
         let enrolment = book.enrolment(network, label).expect("an enrolment");
         self.prove(party, &enrolment).await;
         Device { keyed: book.device(label).expect("the device"), network }

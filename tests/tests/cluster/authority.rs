@@ -32,8 +32,8 @@ fn action(kind: Kind, desk: &Device, said: &SignedEvent) -> Action {
     let children = vec!["trk/forwarder/WHO-2".parse().expect("a unit")];
     let key = SecretKey::from_seed([9; 32]);
     let subject = Subject::Signer(desk.keyed.id.clone());
-    let possession = key.sign(&possession_message(desk.network, &subject, &key.public()));
-    let key = key.public();
+    let possession = key.sign(&possession_message(desk.network, &subject, &key.public().into()));
+    let key = key.public().into();
     let boxed = || Box::new(said.clone());
     match kind {
         Kind::Register => Action::Register,
@@ -140,7 +140,7 @@ impl Member {
 fn device(of: &Device, label: &str) -> Device {
     let mut device = of.clone();
     device.keyed.id = SignerId::device(of.keyed.id.party().clone(), label).expect("a label");
-    device.keyed.key = SecretKey::from_seed(Digest::of(&[label.as_bytes()]).0);
+    device.keyed.key = SecretKey::from_seed(Digest::of(&[label.as_bytes()]).0).into();
     device
 }
 
@@ -167,7 +167,7 @@ async fn a_node_refuses_every_kind_of_event_by_a_device_that_may_not_sign_it() {
     let key = drill.devnet().layout().key(&party, Purpose::Member);
     let mut signer = desk.clone();
     signer.keyed.id = SignerId::member(party.clone());
-    signer.keyed.key = keys::read(&key, Purpose::Member).expect("the member's key");
+    signer.keyed.key = keys::read(&key, Purpose::Member).expect("the member's key").into();
     // The drill's own devices were enrolled under lower numbers.
     let mut member = Member { signer, next: 20 };
 
@@ -189,8 +189,9 @@ async fn a_node_refuses_every_kind_of_event_by_a_device_that_may_not_sign_it() {
     // A block whose time is past it.
     let next = SecretKey::from_seed([7; 32]);
     let subject = Subject::Signer(rotated.keyed.id.clone());
-    let possession = next.sign(&possession_message(rotated.network, &subject, &next.public()));
-    let rotation = Action::Rotate { key: next.public(), possession, first: 2 };
+    let possession =
+        next.sign(&possession_message(rotated.network, &subject, &next.public().into()));
+    let rotation = Action::Rotate { key: next.public().into(), possession, first: 2 };
     let mut rotation = rotated.says(1, UNIT, rotation);
     (rotation.subject, rotation.place) = (subject, None);
     events.push(rotated.sign(rotation));

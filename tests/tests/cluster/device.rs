@@ -84,6 +84,9 @@ async fn devices_live_as_the_manual_says() {
     next(&["proven: block", "revoke it: consign device revoke handler.dock7", "state     active"])
         .await;
     next(&["proven: block"]).await;
+    next(&["probe1 has a key", "proven: block", "key       p256 04"]).await;
+    let tried = "holds\nrefused: s is above half the order; n - s belongs there";
+    next(&[tried, "1 of 2 signatures are refused"]).await;
     next(&["2 to enrol, 0 enrolled before", "2 enrolled and proven, 0 enrolled before"]).await;
     next(&["0 enrolled and proven, 2 enrolled before the same way, 0 refused", "handler.dock9"])
         .await;

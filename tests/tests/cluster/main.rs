@@ -18,6 +18,7 @@ mod founding;
 mod idle;
 mod membership;
 mod newcomer;
+mod p256;
 mod passport;
 mod quarrel;
 mod quota;

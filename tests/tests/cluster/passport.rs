@@ -8,6 +8,7 @@ use consign_tests::drill::command::{Ran, consign};
 use consign_tests::drill::device::Device;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{Action, Condition, Kind, Reason, SignedEvent};
+use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 
@@ -15,7 +16,8 @@ const PARCEL: &str = "trk/forwarder/PARCEL-1";
 const TRAILER: &str = "trk/forwarder/TRAILER-1";
 const ATTEMPT: Action = Action::Attempt { reason: Reason::NobodyThere };
 
-/// A network on which a parcel travelled in a trailer, which changed hands around it.
+/// A network on which a parcel travelled in a trailer, which changed hands around it: from a device on P-256 to one
+/// on Ed25519.
 struct Scene {
     drill: Drill,
     /// Of the airline, which holds the parcel in the end; its next number is 4.
@@ -28,7 +30,7 @@ impl Scene {
         let mut drill = Drill::start().await;
         let [forwarder, airline] = [0, 1].map(|at| drill.parties()[at].clone());
         let kinds = [Kind::Register, Kind::Offer, Kind::Aggregate, Kind::Attempt];
-        let desk = drill.enrol(&forwarder, "desk", &kinds).await;
+        let desk = drill.enrol_on(Algorithm::P256, &forwarder, "desk", &kinds).await;
         let kinds = [Kind::Accept, Kind::Disaggregate, Kind::Attempt];
         let ramp = drill.enrol(&airline, "ramp", &kinds).await;
 

@@ -11,4 +11,5 @@ mod proofs;
 mod receipts;
 mod rpc;
 mod tools;
+mod vectors;
 mod witness;

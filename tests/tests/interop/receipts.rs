@@ -8,6 +8,7 @@ use consign_types::cose_receipt::{Algorithm, CoseReceipt};
 use consign_types::digest::decode_hex;
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::party::PartyId;
+use consign_types::signer_key::Algorithm::P256;
 use serde_json::json;
 
 use crate::cases::{Case, base64, flipped, place_of};
@@ -40,7 +41,9 @@ async fn cose_tools_of_others_accept_events_and_receipts_and_refuse_them_with_a_
     let events: Vec<SignedEvent> = (1..=5)
         .map(|at| desk.signs(at, &format!("trk/forwarder/COSE-{at}"), Action::Register))
         .collect();
-    for event in &events {
+    let probe = drill.enrol_on(P256, &parties[0], "probe", &[Kind::Register]).await;
+    let on_p256 = probe.signs(1, "trk/forwarder/COSE-P256", Action::Register);
+    for event in events.iter().chain([&on_p256]) {
         drill.prove(&parties[0], event).await;
     }
     let es256_key = give_receipt_key(&drill, &parties[2]).await;
@@ -48,7 +51,7 @@ async fn cose_tools_of_others_accept_events_and_receipts_and_refuse_them_with_a_
     let log_key = *log_key(&drill, &parties[2]).key();
     let client = drill.client(&parties[2]);
 
-    let mut cases = Vec::new();
+    let mut cases = event_cases(&on_p256, probe.keyed.key.public().as_bytes());
     for event in &events {
         cases.extend(event_cases(event, desk.keyed.key.public().as_bytes()));
         let covered =
@@ -68,6 +71,7 @@ fn event_cases(event: &SignedEvent, key: &[u8]) -> Vec<Case> {
     let subject = event.event().subject.to_string();
     let input = json!({
         "event": base64(bytes), "key": base64(key), "kid": base64(&event.key_id()),
+        "alg": event.algorithm().as_str(),
     });
     let genuine = Case::genuine("event", format!("event of {subject}"), input);
     let header = place_of(event.event().signer.to_string().as_bytes(), bytes);

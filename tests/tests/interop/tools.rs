@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use consign_tests::drill::command::Ran;
+
 use crate::cases::{Case, expected};
 
 /// How long a tool may take over all of its cases.
@@ -90,6 +92,32 @@ pub async fn ask<A: DeserializeOwned>(mut command: Command, input: &Value) -> A 
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {complaint}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+/// Runs a program on this text.
+pub async fn fed(mut command: Command, input: String) -> Ran {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("it can be started");
+    let mut stdin = child.stdin.take().expect("its input");
+    let writing = async move {
+        // A program that ends early says why itself.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    };
+    let answering = async { tokio::join!(writing, child.wait_with_output()).1 };
+    let output = tokio::time::timeout(PATIENCE, answering).await;
+    Ran::of(output.expect("it answers in time").expect("it ends"))
+}
+
+/// The browser's verifier: the module, and the script around it.
+pub fn node_module() -> Option<(PathBuf, PathBuf)> {
+    let own = std::env::current_exe().expect("the path of the test");
+    let folder = own.ancestors().nth(3).expect("a target directory").join("wasm-sdk");
+    let parts = (folder.join("consign.wasm"), folder.join("verifier.js"));
+    if parts.0.exists() && parts.1.exists() {
+        return Some(parts);
+    }
+    println!("NOT RUN: the browser's verifier is not built; scripts/wasm-sdk builds it");
+    None
 }
 
 /// A script in Python, where its packages are installed.

@@ -14,9 +14,10 @@ use super::fields::{
 use super::{SignedEvent, Subject};
 use crate::digest::{Digest, EventId, NetworkId};
 use crate::governance::Motion;
-use crate::key::{PublicKey, Signature};
+use crate::key::Signature;
 use crate::party::PartyId;
 use crate::place::Place;
+use crate::signer_key::SignerKey;
 use crate::time::Millis;
 use crate::unit::{UnitClass, UnitId};
 
@@ -218,7 +219,7 @@ pub enum Action {
     /// A member enrols a device of its own; the subject is the device.
     Enrol {
         /// The device's key.
-        key: PublicKey,
+        key: SignerKey,
         /// The device's signature over [`possession_message`].
         possession: Signature,
         /// Kinds of event that it may sign.
@@ -248,7 +249,7 @@ pub enum Action {
     /// A signer goes on under another key. It signs this with the one before; the subject is itself.
     Rotate {
         /// The new key.
-        key: PublicKey,
+        key: SignerKey,
         /// The new key's signature over [`possession_message`].
         possession: Signature,
         /// The new key's first number: those below are under the one before.
@@ -273,7 +274,7 @@ pub enum Action {
 /// What a device signs to show that it holds the key that is enrolled for it.
 ///
 /// The network is part of it: what a device showed to one network shows nothing to another.
-pub fn possession_message(network: NetworkId, device: &Subject, key: &PublicKey) -> Vec<u8> {
+pub fn possession_message(network: NetworkId, device: &Subject, key: &SignerKey) -> Vec<u8> {
     let mut message = Vec::from(*b"consign/possession/v1\0");
     message.extend_from_slice(network.as_bytes());
     message.extend_from_slice(key.as_bytes());

@@ -12,13 +12,13 @@ use minicbor::data::Tag;
 use super::{Action, Event, payload};
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, EventId, LeafHash};
-use crate::key::{BadSignature, SecretKey, Signature, Verifies};
+use crate::es256;
+use crate::key::{BadSignature, Signature};
 use crate::limits::{EVENT_BYTES_MAX, EVENT_BYTES_MAX_NESTED};
 use crate::merkle;
 use crate::party::SignerId;
+use crate::signer_key::{Algorithm, SignsEvents, Verifies};
 
-/// COSE algorithm "Ed25519" (RFC 9864).
-const ALG_ED25519: i64 = -19;
 /// CBOR tag of a `COSE_Sign1`.
 const TAG_SIGN1: u64 = 18;
 /// Header label of the CWT claims (RFC 9597).
@@ -30,11 +30,18 @@ const CONTENT_TYPE: &str = "application/consign-event+cbor";
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedEvent {
     event: Event,
-    key_id: [u8; 8],
+    by: KeyName,
     signature: Signature,
     bytes: Vec<u8>,
     id: EventId,
     leaf: LeafHash,
+}
+
+/// How the protected header names the key: by its algorithm and its id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct KeyName {
+    algorithm: Algorithm,
+    id: [u8; 8],
 }
 
 /// An event whose signature, and those of the events inside of it, were checked.
@@ -46,11 +53,12 @@ impl SignedEvent {
     pub const WHAT: &'static str = "event";
 
     /// Signs `event`.
-    pub fn sign(event: Event, key: &SecretKey) -> Self {
-        let key_id = key.public().key_id();
-        let to_sign = sig_structure(&protected(&event, key_id), &payload_of(&event));
+    pub fn sign(event: Event, key: &impl SignsEvents) -> Self {
+        let public = key.public();
+        let by = KeyName { algorithm: public.algorithm(), id: public.key_id() };
+        let to_sign = sig_structure(&protected(&event, by), &payload_of(&event));
         let signature = key.sign(&to_sign);
-        Self::assemble(event, key_id, signature)
+        Self::assemble(event, by, signature)
     }
 
     /// Reads one event from all of `bytes`. The signature is not checked yet.
@@ -61,8 +69,38 @@ impl SignedEvent {
         Self::decode_at(bytes, 0)
     }
 
+    /// Reads one event that is handed in, as [`Self::decode`]. Of the two forms of a signature on P-256 either
+    /// is taken, and the lower one kept, because few signing libraries choose: the id stays, the bytes change.
+    /// Events inside have been signed over as they are.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_submitted(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let event = Self::decode_either_form(bytes, 0)?;
+        if !event.is_high() {
+            return Ok(event);
+        }
+        let signature = es256::lowered(&event.signature);
+        let lowered = Self::assemble(event.event, event.by, signature);
+        if lowered.is_high() { Err(lowered.high_error()) } else { Ok(lowered) }
+    }
+
     /// Reads an event that is inside of `depth` others.
     pub(super) fn decode_at(bytes: &[u8], depth: u8) -> Result<Self, DecodeError> {
+        let event = Self::decode_either_form(bytes, depth)?;
+        if event.is_high() { Err(event.high_error()) } else { Ok(event) }
+    }
+
+    fn is_high(&self) -> bool {
+        self.by.algorithm == Algorithm::P256 && es256::is_high(&self.signature)
+    }
+
+    fn high_error(&self) -> DecodeError {
+        let why = "the signature is in the form with the higher s: n - s belongs there, n the curve's order";
+        Reader::new(&self.bytes, Self::WHAT).error(why)
+    }
+
+    fn decode_either_form(bytes: &[u8], depth: u8) -> Result<Self, DecodeError> {
         let too_long = |max| DecodeError::TooLong { what: Self::WHAT, bytes: bytes.len(), max };
         if bytes.len() > EVENT_BYTES_MAX_NESTED {
             return Err(too_long(EVENT_BYTES_MAX_NESTED));
@@ -77,7 +115,7 @@ impl SignedEvent {
         let payload = from.bytes()?;
         let signature = Signature(from.bytes_of()?);
 
-        let (key_id, signer, subject) = read_protected(protected)?;
+        let (by, signer, subject) = read_protected(protected)?;
         let event = payload::read(&mut Reader::new(payload, "event payload"), signer, depth)?;
         if event.subject.to_string() != subject {
             return Err(from.error("the claim 'sub' is not the subject of the payload"));
@@ -86,15 +124,15 @@ impl SignedEvent {
         if !nested && bytes.len() > EVENT_BYTES_MAX {
             return Err(too_long(EVENT_BYTES_MAX));
         }
-        let decoded = Self::assemble(event, key_id, signature);
+        let decoded = Self::assemble(event, by, signature);
         if decoded.bytes != bytes {
             return Err(DecodeError::NotCanonical { what: Self::WHAT });
         }
         Ok(decoded)
     }
 
-    fn assemble(event: Event, key_id: [u8; 8], signature: Signature) -> Self {
-        let protected = protected(&event, key_id);
+    fn assemble(event: Event, by: KeyName, signature: Signature) -> Self {
+        let protected = protected(&event, by);
         let payload = payload_of(&event);
         let id = EventId(Digest::of(&[&sig_structure(&protected, &payload)]));
         let mut bytes = Vec::with_capacity(protected.len() + payload.len() + 80);
@@ -102,7 +140,7 @@ impl SignedEvent {
         to.tag(Tag::new(TAG_SIGN1)).sure().array(4).sure().bytes(&protected).sure();
         to.map(0).sure().bytes(&payload).sure().bytes(&signature.0).sure();
         let leaf = merkle::leaf_hash(&bytes);
-        Self { event, key_id, signature, bytes, id, leaf }
+        Self { event, by, signature, bytes, id, leaf }
     }
 
     /// The content.
@@ -127,7 +165,12 @@ impl SignedEvent {
 
     /// The COSE key id in the protected header.
     pub const fn key_id(&self) -> [u8; 8] {
-        self.key_id
+        self.by.id
+    }
+
+    /// The algorithm in the protected header.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.by.algorithm
     }
 
     /// The signature.
@@ -155,7 +198,7 @@ impl SignedEvent {
     ) -> Result<(), NotVerified> {
         let signer = &self.event.signer;
         let key =
-            key_of(signer, &self.key_id).ok_or_else(|| NotVerified::UnknownKey(signer.clone()))?;
+            key_of(signer, &self.by.id).ok_or_else(|| NotVerified::UnknownKey(signer.clone()))?;
         self.check_with(&key).map_err(|_| NotVerified::Signature(signer.clone()))?;
         self.event.action.inner().try_for_each(|inner| inner.check(key_of))
     }
@@ -163,12 +206,12 @@ impl SignedEvent {
     /// Checks this event's own signature under `key`.
     ///
     /// # Errors
-    /// When the signature does not hold, or the key id in the header is not that of `key`.
+    /// When the signature does not hold, or the key id or algorithm in the header is not that of `key`.
     pub fn check_with(&self, key: &impl Verifies) -> Result<(), BadSignature> {
-        if key.key_id() != self.key_id {
+        if key.key_id() != self.by.id || key.algorithm() != self.by.algorithm {
             return Err(BadSignature);
         }
-        let protected = protected(&self.event, self.key_id);
+        let protected = protected(&self.event, self.by);
         key.verify(&sig_structure(&protected, &payload_of(&self.event)), &self.signature)
     }
 }
@@ -217,18 +260,18 @@ fn payload_of(event: &Event) -> Vec<u8> {
     bytes
 }
 
-fn protected(event: &Event, key_id: [u8; 8]) -> Vec<u8> {
-    let mut bytes = header_start(&event.signer, key_id);
+fn protected(event: &Event, by: KeyName) -> Vec<u8> {
+    let mut bytes = header_start(&event.signer, by.algorithm, by.id);
     Encoder::new(&mut bytes).u8(2).sure().str(&event.subject.to_string()).sure();
     bytes
 }
 
-/// How the protected header of every event begins that `signer` signs under the key of this id: all of
-/// it but the subject. A format that holds many events can say it once.
-pub fn header_start(signer: &SignerId, key_id: [u8; 8]) -> Vec<u8> {
+/// How the protected header of every event begins that `signer` signs under the key of this algorithm and id:
+/// all of it but the subject. A format that holds many events can say it once.
+pub fn header_start(signer: &SignerId, algorithm: Algorithm, key_id: [u8; 8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
     let mut to: Writer<'_> = Encoder::new(&mut bytes);
-    to.map(4).sure().u8(1).sure().i64(ALG_ED25519).sure();
+    to.map(4).sure().u8(1).sure().i64(algorithm.cose()).sure();
     to.u8(3).sure().str(CONTENT_TYPE).sure();
     to.u8(4).sure().bytes(&key_id).sure();
     to.u8(LABEL_CWT).sure().map(2).sure();
@@ -236,7 +279,7 @@ pub fn header_start(signer: &SignerId, key_id: [u8; 8]) -> Vec<u8> {
     bytes
 }
 
-type Claims<'a> = ([u8; 8], SignerId, &'a str);
+type Claims<'a> = (KeyName, SignerId, &'a str);
 
 fn read_protected(bytes: &[u8]) -> Result<Claims<'_>, DecodeError> {
     let mut from = Reader::new(bytes, "event header");
@@ -249,15 +292,16 @@ fn read_protected(bytes: &[u8]) -> Result<Claims<'_>, DecodeError> {
     }
     label(&mut from, 1)?;
     let alg = from.i64()?;
-    if alg != ALG_ED25519 {
-        return Err(from.error(alloc::format!("algorithm {alg} is not supported")));
-    }
+    let algorithm = Algorithm::from_cose(alg);
+    let algorithm = algorithm.ok_or_else(|| {
+        from.error(alloc::format!("algorithm {alg} is neither -19 (Ed25519) nor -9 (ESP256)"))
+    })?;
     label(&mut from, 3)?;
     if from.text()? != CONTENT_TYPE {
         return Err(from.error("another content type"));
     }
     label(&mut from, 4)?;
-    let key_id = from.bytes_of()?;
+    let id = from.bytes_of()?;
     label(&mut from, LABEL_CWT)?;
     if from.map()? != 2 {
         return Err(from.error("not the two claims 'iss' and 'sub'"));
@@ -269,7 +313,7 @@ fn read_protected(bytes: &[u8]) -> Result<Claims<'_>, DecodeError> {
     if from.remaining() != 0 {
         return Err(from.error("bytes after the header"));
     }
-    Ok((key_id, signer, subject))
+    Ok((KeyName { algorithm, id }, signer, subject))
 }
 
 /// What is signed (RFC 9052, 4.4), with no external data.

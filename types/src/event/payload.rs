@@ -12,11 +12,12 @@ use super::{
 use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, EventId, NetworkId};
 use crate::governance::Motion;
-use crate::key::{PublicKey, Signature};
+use crate::key::Signature;
 use crate::limits::{
     CHILDREN_MAX, ENROL_SCOPES_MAX, EVENT_BYTES_MAX, EVIDENCE_BYTES_MAX, EXCEPTIONS_MAX, SEALS_MAX,
 };
 use crate::party::{PartyId, SignerId};
+use crate::signer_key::SignerKey;
 use crate::time::Millis;
 use crate::unit::UnitClass;
 
@@ -459,7 +460,7 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
         }
         Kind::Rotate => f.need(key::DEVICE, |r| {
             r.array_of(3)?;
-            let (key, possession) = (PublicKey::read(r)?, Signature(r.bytes_of()?));
+            let (key, possession) = (SignerKey::read(r)?, Signature(r.bytes_of()?));
             Ok(Action::Rotate { key, possession, first: r.u64()? })
         })?,
         Kind::Propose => Action::Propose {
@@ -476,7 +477,7 @@ fn read_fields(kind: Kind, f: &mut Fields<'_, '_>, depth: u8) -> Result<Action, 
                 return Err(r.error(alloc::format!("an array of {items} items, not 5 or 6")));
             }
             Ok(Action::Enrol {
-                key: PublicKey::read(r)?,
+                key: SignerKey::read(r)?,
                 possession: Signature(r.bytes_of()?),
                 kinds: {
                     let bits = r.u64()?;

@@ -5,9 +5,10 @@ use consign_types::event::{
     Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, KindSet, Label,
     Reason, SignedEvent, Subject, Verdict, Window,
 };
-use consign_types::key::{SecretKey, Signature};
+use consign_types::key::Signature;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::place::Place;
+use consign_types::signer_key::{Algorithm, SignerSecret};
 use consign_types::time::Millis;
 use consign_types::unit::{UnitClass, UnitId};
 use proptest::collection::{btree_set, vec};
@@ -15,8 +16,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-pub fn key() -> impl Strategy<Value = SecretKey> {
-    any::<[u8; 32]>().prop_map(SecretKey::from_seed)
+pub fn key() -> impl Strategy<Value = SignerSecret> {
+    (select(&Algorithm::ALL[..]), any::<[u8; 32]>())
+        .prop_filter_map("a scalar of the curve", |(by, seed)| SignerSecret::from_seed(by, seed))
 }
 
 fn digest() -> impl Strategy<Value = Digest> {

@@ -13,7 +13,8 @@ impl Choice<'_> {
     pub(super) fn enrol(&self) -> Option<Verified> {
         let member = self.any_party(3);
         let owner = if self.is_flawed() { self.any_party(4) } else { member.clone() };
-        let device = SignerId::device(owner, &format!("extra{}", self.roll(5, 2))).unwrap();
+        let device =
+            SignerId::device(owner, ["extra0", "extra1", "extra-p256"][self.roll(5, 3)]).unwrap();
         let kinds: Vec<Kind> = if self.roll(6, 6) == 0 {
             Kind::ALL.to_vec()
         } else {

@@ -46,7 +46,7 @@ fn ed25519_verdicts_are_the_published_ones() {
             counts.judge((test.tc_id, &test.comment), expected, vector);
         }
     }
-    assert_eq!(counts, Counts { valid: 88, invalid: 62, high: 0 });
+    assert_eq!(counts, Counts { valid: 88, invalid: 63, high: 0 });
 }
 
 #[test]
@@ -60,5 +60,5 @@ fn p256_verdicts_are_the_published_ones_but_for_the_higher_s() {
             counts.judge((test.tc_id, &test.comment), expected, vector);
         }
     }
-    assert_eq!(counts, Counts { valid: 0, invalid: 0, high: 0 });
+    assert_eq!(counts, Counts { valid: 103, invalid: 89, high: 70 });
 }

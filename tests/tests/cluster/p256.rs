@@ -71,6 +71,7 @@ async fn a_device_on_p256_hands_over_whatever_form_its_signatures_have() {
     assert_eq!(kept.envelope.0, registered.bytes(), "in its lower form");
     let again = client.submit_event(&high, wait, Some(60_000)).await.expect("it is known");
     assert!(again.duplicate);
+    drill.prove(&forwarder, &registered).await;
 
     // Offline: the airline's gateway wraps what the probe signed.
     let offer = offer(&probe, 2, &registered);

@@ -139,6 +139,9 @@ pub enum Command {
     /// Fetch proofs
     #[command(subcommand)]
     Proof(proof::Command),
+    /// Read a trust file, and follow the changes of validators since it was made
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Verify a proof file offline
     Verify(verify::VerifyArgs),
     /// Check a whole log: hashes, signatures, rules, forks

@@ -29,6 +29,7 @@ pub mod proof;
 pub mod replay;
 pub mod signatures;
 pub mod token;
+pub mod trust;
 pub mod unit;
 pub mod verify;
 pub mod witness;
@@ -62,6 +63,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Unit(command) => wait_for(unit::run(console, global, command)),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),
         Command::Passport(command) => wait_for(passport::run(console, global, command)),
+        Command::Trust(command) => wait_for(trust::run(console, global, command)),
         Command::Verify(args) => wait_for(verify::run(console, global, &args)),
         Command::Audit(command) => audit::run(console, global, command),
         Command::Export(command) => wait_for(audit::export(console, global, command)),

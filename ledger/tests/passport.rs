@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 
 use consign_ledger::correction::Correction;
 use consign_ledger::passport::{
-    BadPassport, BuildError, Custodian, Flag, Holding, Passport, Stay, Verified, build, read,
-    story, verify,
+    BadPassport, BadSetLink, BuildError, Custodian, Flag, Holding, Passport, Stay, Verified,
+    advanced, build, read, story, verify,
 };
 use consign_ledger::unit::Counters;
 use consign_types::block::Height;
@@ -27,6 +27,7 @@ use consign_types::digest::EventId;
 use consign_types::event::{Action, Fix, Kind, NotVerified, Reason, SignedEvent, Subject, Verdict};
 use consign_types::party::SignerId;
 use consign_types::time::Millis;
+use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
 
 use support::faults::{revoke, revoke_since, testimony};
@@ -342,6 +343,98 @@ fn a_passport_proves_the_way_from_an_older_trust_file() {
     newest.validators = support::node::validators(" 3");
     assert_eq!(verify(&none, &newest).unwrap().set_changes, 0);
     assert!(matches!(verify(&passport, &newest), Err(BadPassport::SetLink { at: 0, .. })));
+}
+
+/// Trust in the genesis, in the first change, and in all three sets; a passport made under each of them.
+struct Ways {
+    trusts: [Trust; 3],
+    passports: [Passport; 3],
+}
+
+fn three_sets() -> Ways {
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let mut node = Node::of(&desk);
+    let first = node.passport(&unit);
+    node.change_set(" 2");
+    node.commit_empty();
+    let second = node.passport(&unit);
+    node.change_set(" 3");
+    node.commit_empty();
+    let third = node.passport(&unit);
+    let genesis = trust();
+    let [after_one, after_two] = [1, 2].map(|n| advanced(&genesis, &third.sets[..n]).unwrap());
+    Ways { trusts: [genesis, after_one, after_two], passports: [first, second, third] }
+}
+
+/// Whoever keeps a trust file up to date goes on verifying what was made before.
+#[test]
+fn a_trust_file_that_names_earlier_sets_takes_a_passport_of_each() {
+    let Ways { trusts, passports } = three_sets();
+    assert_eq!(trusts.each_ref().map(|trust| trust.sets().count()), [1, 2, 3]);
+    assert_eq!(passports.each_ref().map(|passport| passport.sets.len()), [0, 1, 2]);
+    for (newest, trust) in trusts.iter().enumerate() {
+        let text = trust.to_json();
+        assert_eq!(Trust::from_json(&text).as_ref(), Ok(trust));
+        for (made_under, passport) in passports.iter().enumerate() {
+            let verified = verify(passport, trust);
+            let verified = verified.unwrap_or_else(|e| panic!("{made_under} by {newest}: {e}"));
+            let set = support::node::validators(["", " 2", " 3"][made_under]);
+            assert_eq!(verified.checkpoint.set, set.hash(), "{made_under} by {newest}");
+        }
+    }
+    // The same without the changes that the trust file already knows of.
+    for made_under in 0..3 {
+        let bare = Passport { sets: Vec::new(), ..passports[made_under].clone() };
+        assert!(verify(&bare, &trusts[2]).is_ok(), "{made_under}");
+        assert_eq!(verify(&bare, &trusts[0]).is_ok(), made_under == 0);
+    }
+}
+
+/// A set that another took the place of speaks for nothing after that, and leads to no other set.
+#[test]
+fn an_earlier_set_ends_where_the_next_begins() {
+    let Ways { trusts, passports } = three_sets();
+    let [_, _, trust] = trusts;
+    // The set of the third, said to have been in force from later on than the passport is of.
+    let mut late = trust.clone();
+    late.height = Height(passports[2].record.height.0 + 1);
+    let bare = Passport { sets: Vec::new(), ..passports[2].clone() };
+    assert!(matches!(verify(&bare, &late), Err(BadPassport::Checkpoint(_))));
+    // The change that the passport proves is not where the trust file has it.
+    let refused = verify(&passports[2], &late).unwrap_err();
+    assert_eq!(refused, BadPassport::SetLink { at: 1, why: BadSetLink::Known });
+
+    // Its quorum says, once more and later, that another set follows.
+    let mut other = trust.clone();
+    other.earlier[1].validators = support::node::validators(" other");
+    let refused = verify(&passports[2], &other).unwrap_err();
+    assert_eq!(refused, BadPassport::SetLink { at: 0, why: BadSetLink::Known });
+
+    // Only the first of two changes, and a record from after the second.
+    let mut cut = passports[2].clone();
+    cut.sets.truncate(1);
+    assert!(matches!(verify(&cut, &trust), Err(BadPassport::Checkpoint(_))));
+    let second = passports[1].record.height.0;
+    let mut early = trust;
+    early.height = Height(second);
+    assert_eq!(verify(&passports[1], &early).unwrap_err(), BadPassport::RecordSet);
+}
+
+#[test]
+fn a_trust_file_whose_sets_do_not_follow_one_another_is_refused() {
+    let Ways { trusts, .. } = three_sets();
+    let [_, _, trust] = trusts;
+    let mut swapped = trust.clone();
+    swapped.earlier.swap(0, 1);
+    let mut twice = trust.clone();
+    twice.earlier[1].validators = trust.validators.clone();
+    let mut above = trust.clone();
+    above.height = trust.earlier[1].height;
+    for bad in [swapped, twice, above] {
+        let refused = Trust::from_json(&bad.to_json()).unwrap_err();
+        assert!(refused.to_string().contains("do not follow one another"), "{refused}");
+    }
 }
 
 /// The signature of an event is part of its bytes; its id is not. A head covers the id.

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::block::TreeSize;
 use crate::codec::DecodeError;
-use crate::digest::{Digest, TreeRoot};
+use crate::digest::{Digest, SetHash, TreeRoot};
 use crate::key::{BadSignature, PublicKey, Signature, Signer};
 use crate::note::{KeyType, Note, NoteSignature, VerifierKey};
 use crate::party::PartyId;
@@ -50,6 +50,8 @@ pub struct Cosignature {
 pub struct Proven {
     /// The checkpoint.
     pub checkpoint: Checkpoint,
+    /// The set that they are of.
+    pub set: SetHash,
     /// Validators whose cosignatures hold, ascending.
     pub validators: Vec<ValidatorIndex>,
     /// The quorum-th newest of their times, seconds since the epoch: how fresh it is.
@@ -232,7 +234,8 @@ pub fn verify(note: &Note, origin: &str, set: &ValidatorSet) -> Result<Proven, N
     }
     times.sort_unstable_by(|a, b| b.cmp(a));
     let witnessed = Witnessed::default();
-    Ok(Proven { checkpoint, validators, time_s: times[quorum - 1], witnessed })
+    let set = set.hash();
+    Ok(Proven { checkpoint, set, validators, time_s: times[quorum - 1], witnessed })
 }
 
 /// Whether the log whose key is `key` signed the note, under the name `origin`.

@@ -61,8 +61,8 @@ impl Receipt {
         self.to_string()
     }
 
-    /// Checks that `leaf` is in the log as a quorum of validators, and the witnesses that `trust` demands,
-    /// cosigned it.
+    /// Checks that `leaf` is in the log as a quorum of validators of one of the sets that `trust` names, and the
+    /// witnesses that it demands, cosigned it.
     ///
     /// # Errors
     /// [`BadReceipt::Inclusion`] where the hashes do not fit, [`BadReceipt::Checkpoint`] where the
@@ -73,7 +73,7 @@ impl Receipt {
         let proof =
             InclusionProof { index: self.index, size: claimed.size, path: self.path.clone() };
         proof.verify(leaf, claimed.root).map_err(BadReceipt::Inclusion)?;
-        trust.verify(&self.checkpoint, &trust.validators).map_err(BadReceipt::Checkpoint)
+        trust.verify_by_any(&self.checkpoint).map_err(BadReceipt::Checkpoint)
     }
 }
 

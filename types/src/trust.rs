@@ -24,7 +24,9 @@ use crate::validator::{Validator, ValidatorSet};
 use crate::witness::{self, WitnessRule, witness_key};
 
 /// Bytes of a trust file.
-pub const TRUST_BYTES_MAX: usize = 64 * 1024;
+pub const TRUST_BYTES_MAX: usize = 1024 * 1024;
+/// Earlier sets in a trust file.
+pub const EARLIER_SETS_MAX: usize = 256;
 
 const WHAT: &str = "trust file";
 const FORMAT: &str = "consign-trust-v1";
@@ -42,12 +44,23 @@ pub struct Trust {
     pub height: Height,
     /// The validators in force at `height`.
     pub validators: ValidatorSet,
+    /// Sets before that one, oldest first: each in force from its height until the next one's.
+    pub earlier: Vec<EarlierSet>,
     /// Log keys of the nodes that serve the log; each signs checkpoints under the origin's name.
     pub logs: Vec<(PartyId, PublicKey)>,
     /// Keys on P-256 with which nodes make COSE receipts for tools that know no Ed25519.
     pub receipt_keys: Vec<(PartyId, Es256Key)>,
     /// Whom of the witnesses to count, and what is demanded of them.
     pub witnesses: WitnessRule,
+}
+
+/// A validator set that another took the place of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EarlierSet {
+    /// The first height at which it was in force.
+    pub height: Height,
+    /// The set.
+    pub validators: ValidatorSet,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -59,6 +72,8 @@ struct File {
     epoch: u64,
     height: u64,
     validators: Vec<FileValidator>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<FileSet>,
     #[serde(default)]
     logs: Vec<FileLog>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,6 +84,13 @@ struct File {
     witnesses_needed: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     witness_age_max_s: Option<u64>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileSet {
+    height: u64,
+    validators: Vec<FileValidator>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -108,6 +130,7 @@ impl Trust {
             epoch: Epoch(0),
             height: Height(0),
             validators: genesis.validators().clone(),
+            earlier: Vec::new(),
             logs,
             receipt_keys: Vec::new(),
             witnesses: WitnessRule {
@@ -141,6 +164,23 @@ impl Trust {
         Ok(Proven { witnessed, ..proven })
     }
 
+    /// The sets that this file names and the heights from which they are in force, oldest first; the last is
+    /// [`Self::validators`].
+    pub fn sets(&self) -> impl DoubleEndedIterator<Item = (Height, &ValidatorSet)> + Clone {
+        let earlier = self.earlier.iter().map(|set| (set.height, &set.validators));
+        earlier.chain([(self.height, &self.validators)])
+    }
+
+    /// As [`Self::verify`], by whichever set of this file cosigned it: a note does not say its height.
+    ///
+    /// # Errors
+    /// As [`Self::verify`] by [`Self::validators`].
+    pub fn verify_by_any(&self, note: &Note) -> Result<Proven, NotProven> {
+        let by_present = self.verify(note, &self.validators);
+        let mut earlier = self.earlier.iter().rev().map(|set| self.verify(note, &set.validators));
+        by_present.or_else(|why| earlier.find_map(Result::ok).ok_or(why))
+    }
+
     /// Where consensus signatures are valid.
     pub const fn domain(&self) -> Domain {
         Domain { network: self.network, epoch: self.epoch }
@@ -151,12 +191,17 @@ impl Trust {
     /// # Panics
     /// Never: a file of strings and numbers always serialises.
     pub fn to_json(&self) -> String {
-        let validators = self.validators.validators().iter().map(|v| FileValidator {
+        let entry = |v: &Validator| FileValidator {
             party: v.party.to_string(),
             consensus_key: v.consensus_key.to_string(),
             cosigner_key: v.cosigner_key.to_string(),
             network_key: v.network_key.to_string(),
-        });
+        };
+        let entries = |set: &ValidatorSet| set.validators().iter().map(entry).collect();
+        let earlier = self
+            .earlier
+            .iter()
+            .map(|set| FileSet { height: set.height.0, validators: entries(&set.validators) });
         let logs = self
             .logs
             .iter()
@@ -171,7 +216,8 @@ impl Trust {
             network: self.network.to_string(),
             epoch: self.epoch.0,
             height: self.height.0,
-            validators: validators.collect(),
+            validators: entries(&self.validators),
+            earlier: earlier.collect(),
             logs: logs.collect(),
             receipt_keys: receipt_keys.collect(),
             witnesses: self
@@ -204,18 +250,26 @@ impl Trust {
         }
         let key = |text: &str| text.parse::<PublicKey>().map_err(|e| bad(&e));
         let party = |text: &str| text.parse::<PartyId>().map_err(|e| bad(&e));
-        let validators = file
-            .validators
-            .iter()
-            .map(|v| {
-                Ok(Validator {
-                    party: party(&v.party)?,
-                    consensus_key: key(&v.consensus_key)?,
-                    cosigner_key: key(&v.cosigner_key)?,
-                    network_key: key(&v.network_key)?,
-                })
+        let entry = |v: &FileValidator| {
+            Ok(Validator {
+                party: party(&v.party)?,
+                consensus_key: key(&v.consensus_key)?,
+                cosigner_key: key(&v.cosigner_key)?,
+                network_key: key(&v.network_key)?,
             })
-            .collect::<Result<Vec<_>, DecodeError>>()?;
+        };
+        let set = |entries: &[FileValidator]| {
+            let entries = entries.iter().map(entry).collect::<Result<Vec<_>, DecodeError>>()?;
+            ValidatorSet::new(entries).map_err(|e| bad(&e))
+        };
+        if file.earlier.len() > EARLIER_SETS_MAX {
+            return Err(bad(&"it names more earlier sets than a verifier takes"));
+        }
+        let earlier = file.earlier.iter().map(|earlier| {
+            let (height, validators) = (Height(earlier.height), set(&earlier.validators)?);
+            Ok(EarlierSet { height, validators })
+        });
+        let earlier = earlier.collect::<Result<Vec<_>, DecodeError>>()?;
         let logs = file
             .logs
             .iter()
@@ -227,7 +281,7 @@ impl Trust {
             .iter()
             .map(|log| Ok((party(&log.party)?, receipt_key(&log.key)?)))
             .collect::<Result<Vec<_>, DecodeError>>()?;
-        let validators = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
+        let validators = set(&file.validators)?;
         let keys = file
             .witnesses
             .iter()
@@ -248,15 +302,23 @@ impl Trust {
         if age_max_s.is_some() && needed == 0 {
             return Err(bad(&"it limits the age of witnesses and needs none"));
         }
-        Ok(Self {
+        let trust = Self {
             origin: file.origin,
             network: file.network.parse().map_err(|e| bad(&e))?,
             epoch: Epoch(file.epoch),
             height: Height(file.height),
             validators,
+            earlier,
             logs,
             receipt_keys,
             witnesses: WitnessRule { keys, needed, age_max_s, now: None },
-        })
+        };
+        let sets: Vec<_> = trust.sets().collect();
+        if sets.windows(2).any(|pair| pair[0].0 >= pair[1].0 || pair[0].1 == pair[1].1) {
+            return Err(bad(
+                &"its sets do not follow one another in height, or one follows itself",
+            ));
+        }
+        Ok(trust)
     }
 }

@@ -310,6 +310,7 @@ fn trust(parties: &[&str]) -> Trust {
         height: Height(0),
         validators: set_of(parties),
         logs: logs.map(|(party, i)| (party.parse().unwrap(), key(i, 9).public())).to_vec(),
+        earlier: Vec::new(),
         receipt_keys: Vec::new(),
         witnesses: WitnessRule::default(),
     }

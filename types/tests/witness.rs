@@ -39,6 +39,7 @@ fn set() -> ValidatorSet {
 
 fn trust() -> Trust {
     Trust {
+        earlier: Vec::new(),
         receipt_keys: Vec::new(),
         origin: ORIGIN.to_owned(),
         network: NetworkId::default(),

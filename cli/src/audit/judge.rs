@@ -28,13 +28,18 @@ pub fn judge(text: String, source: &str, trust: &Trust) -> Result<Judged, Findin
         Finding::new(code, source, format!("its checkpoint is not to be trusted: {}", chain(why)))
     };
     let note: Note = text.parse().map_err(|e| bad(Code::BadCheckpoint, &e))?;
-    let proven = trust.clone().at(instant::now()).verify(&note, &trust.validators);
+    let proven = trust.clone().at(instant::now()).verify_by_any(&note);
     let proven = proven.map_err(|e| {
         let forged = matches!(
             e,
             NotProven::Malformed(_) | NotProven::Signature(_) | NotProven::WitnessSignature(_)
         );
-        bad(if forged { Code::BadCheckpoint } else { Code::NoQuorum }, &e)
+        if forged {
+            return bad(Code::BadCheckpoint, &e);
+        }
+        let mut finding = bad(Code::NoQuorum, &e);
+        finding.detail += "; if the members have changed the set since, `consign trust advance` takes the trust file there";
+        finding
     })?;
     for (_, key) in &trust.logs {
         checkpoint::signed_by_log(&note, &trust.origin, *key)
@@ -52,11 +57,9 @@ pub fn judge(text: String, source: &str, trust: &Trust) -> Result<Judged, Findin
 
 /// The first name under the note that is under none of the keys that the trust file gives it.
 fn unknown_signer(note: &Note, trust: &Trust) -> Option<String> {
-    let cosigners = trust
-        .validators
-        .validators()
-        .iter()
-        .filter_map(|v| cosigner_key(&trust.origin, &v.party, v.cosigner_key).ok());
+    let cosigners = trust.sets().flat_map(|(_, set)| set.validators());
+    let cosigners =
+        cosigners.filter_map(|v| cosigner_key(&trust.origin, &v.party, v.cosigner_key).ok());
     let logs = trust
         .logs
         .iter()

@@ -7,7 +7,7 @@
 mod compare;
 mod entries;
 mod export;
-mod fetch;
+pub(crate) mod fetch;
 mod finding;
 mod folder;
 mod judge;

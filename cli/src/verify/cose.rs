@@ -187,6 +187,7 @@ mod tests {
             height: Height(0),
             validators: ValidatorSet::new(vec![validator]).unwrap(),
             logs: vec![("airline".parse().unwrap(), key(log).public())],
+            earlier: Vec::new(),
             receipt_keys: Vec::new(),
         }
     }

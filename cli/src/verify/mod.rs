@@ -339,7 +339,7 @@ pub fn verify(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) -> Verifi
     if network.is_some_and(|network| network != trust.network) {
         return broken(&subject, "the event is meant for another network".to_owned());
     }
-    match trust.verify(&receipt.checkpoint, &trust.validators) {
+    match trust.verify_by_any(&receipt.checkpoint) {
         Ok(proven) => {
             let time = bounded(proven.time_s, device_time);
             assembled(subject, integrity, trusted(&proven, trust), time)
@@ -358,20 +358,33 @@ pub fn verify(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) -> Verifi
 }
 
 fn trusted(proven: &Proven, trust: &Trust) -> Answer {
+    // A set may have come back: the last time that it was in force.
+    let (mut set, mut until) = (&trust.validators, String::new());
+    let mut replaced = None;
+    for (height, known) in trust.sets().rev() {
+        if known.hash() == proven.set {
+            set = known;
+            until = replaced.map_or_else(String::new, |from| {
+                format!("; as the trust file has it, they were in force before block {from}")
+            });
+            break;
+        }
+        replaced = Some(height);
+    }
     let names: Vec<&str> = proven
         .validators
         .iter()
-        .filter_map(|index| trust.validators.get(*index))
+        .filter_map(|index| set.get(*index))
         .map(|validator| validator.party.as_str())
         .collect();
     let detail = format!(
         "cosigned by {} of {} validators ({}); {} are needed",
         names.len(),
-        trust.validators.count(),
+        set.count(),
         names.join(", "),
-        trust.validators.quorum()
+        set.quorum()
     );
-    let detail = format!("{detail}{}", witnesses(proven, trust));
+    let detail = format!("{detail}{until}{}", witnesses(proven, trust));
     Answer::new(Verdict::Ok, detail)
 }
 

@@ -240,7 +240,7 @@ fn common(
     (second, b): (&Note, &Checkpoint),
     fits: fn([u64; 2]) -> bool,
 ) -> Option<Notes> {
-    let set = follow_sets(sets, believed.trust).ok()?;
+    let set = follow_sets(sets, believed.trust, None).ok()?.set;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for (key, _) in cosigners(believed, set).ok()? {
         let newest = held(first, a, &key).into_iter().max_by_key(|(time_s, _)| *time_s);

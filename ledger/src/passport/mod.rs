@@ -41,6 +41,7 @@ use crate::entry::EntryKey;
 use crate::map::MapProof;
 use crate::unit::Counters;
 
+pub use anchor::advanced;
 #[cfg(feature = "tree")]
 pub(crate) use anchor::{Anchor, follow_sets};
 #[cfg(feature = "tree")]

@@ -235,6 +235,9 @@ pub enum BadSetLink {
     /// Nothing changes.
     #[error("the next set is the same")]
     Same,
+    /// The trust file names another set after the present one, or another height.
+    #[error("the trust file says otherwise of the set that came next")]
+    Known,
 }
 
 /// Why an entry does not hold.

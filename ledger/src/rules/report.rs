@@ -131,6 +131,7 @@ fn trust<V: StateView>(tx: &Tx<'_, V>) -> Result<Trust, Rejection> {
         epoch: tx.context().epoch,
         height: Height(0),
         validators,
+        earlier: Vec::new(),
         logs: Vec::new(),
         receipt_keys: Vec::new(),
         witnesses: WitnessRule { keys: log.witnesses, ..WitnessRule::default() },

@@ -93,6 +93,10 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     drill.stop(&founders[2]);
     drill.stop(&founders[3]);
     drill.prove(&founders[0], &desk.signs(2, "trk/forwarder/AMONG", Action::Register)).await;
+    let by_seven = passport(&drill, &founders[0], "trk/forwarder/AMONG", dir.path().join("seven"));
+    let by_seven = by_seven.await;
+    let advanced = dir.path().join("advanced.json");
+    advance(&drill, &founders[0], &trust, &advanced, "3 certified changes followed").await;
     drill.restart(&founders[2]);
     drill.restart(&founders[3]);
     for party in &founders[2..] {
@@ -135,12 +139,29 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
 
     let pause = longest_pause_ms(&drill, &founders[0], begun).await;
     println!("longest time between two blocks: {pause} ms");
-    // The trust file of the genesis is enough, for what was made before and after.
+    // The trust file of the genesis is enough, for what was made before and after; and one that was taken along
+    // is, half of the way and all of it.
+    let newest = dir.path().join("newest.json");
+    advance(&drill, &founders[1], &advanced, &newest, "3 certified changes followed").await;
+    advance(&drill, &founders[1], &newest, &newest, "nothing changed since").await;
     let among = passport(&drill, &founders[1], "trk/forwarder/AMONG", dir.path().join("among"));
-    for file in [before, among.await] {
-        let verified = consign(["verify", text(&file), "--trust", text(&trust)]).await;
-        assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    let among = among.await;
+    for trust in [&trust, &advanced, &newest] {
+        for file in [&before, &by_seven, &among] {
+            let verified = consign(["verify", text(file), "--trust", text(trust)]).await;
+            let said = format!("{}{}", verified.stdout, verified.stderr);
+            assert_eq!(verified.code, 0, "{}, {}: {said}", file.display(), trust.display());
+        }
     }
+    let audit = dir.path().join("audit");
+    let sources = founders[..2].iter().map(|party| drill.home(party).url.clone());
+    let sources: Vec<String> = sources.flat_map(|url| ["--source".to_owned(), url]).collect();
+    let mut init = vec!["audit", "init", "--dir", text(&audit), "--trust", text(&newest)];
+    init.extend(sources.iter().map(String::as_str));
+    let made = consign(init).await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let ran = consign(["audit", "run", "--dir", text(&audit), "--once"]).await;
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     drill.finish().await;
 }
 
@@ -173,6 +194,15 @@ async fn votes_twice(drill: &Drill, party: &PartyId) -> Evidence {
     let votes = DoubleVote::new((height, round), (index, secret.public()), one, other);
     let trust = Trust { validators, ..Trust::of_genesis(genesis, Vec::new()) };
     double_vote(Believed::from(&trust), &[], votes).expect("evidence")
+}
+
+/// Takes a trust file to the set of today.
+async fn advance(drill: &Drill, party: &PartyId, from: &Path, to: &Path, says: &str) {
+    let url = drill.home(party).url.clone();
+    let arguments = ["--node", &url, "trust", "advance", text(from), "--out", text(to)];
+    let ran = consign(arguments).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains(says), "{}", ran.stdout);
 }
 
 async fn passport(drill: &Drill, party: &PartyId, unit: &str, file: PathBuf) -> PathBuf {

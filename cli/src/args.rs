@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::console::Format;
 use crate::{
     audit, config, device, devnet, doctor, event, evidence, gov, keys, network, passport, proof,
-    replay, token, unit, verify, witness,
+    replay, token, trust, unit, verify, witness,
 };
 
 const EXIT_CODES: &str = "\

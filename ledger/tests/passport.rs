@@ -384,8 +384,8 @@ fn a_trust_file_that_names_earlier_sets_takes_a_passport_of_each() {
         }
     }
     // The same without the changes that the trust file already knows of.
-    for made_under in 0..3 {
-        let bare = Passport { sets: Vec::new(), ..passports[made_under].clone() };
+    for (made_under, passport) in passports.into_iter().enumerate() {
+        let bare = Passport { sets: Vec::new(), ..passport };
         assert!(verify(&bare, &trusts[2]).is_ok(), "{made_under}");
         assert_eq!(verify(&bare, &trusts[0]).is_ok(), made_under == 0);
     }

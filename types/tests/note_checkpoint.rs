@@ -86,7 +86,8 @@ fn a_quorum_proves_a_checkpoint_at_its_quorum_th_newest_time() {
     let note: Note = note(&[(0, 100), (1, 300), (3, 200), (2, 50)]).to_string().parse().unwrap();
     let validators = [0, 1, 2, 3].map(ValidatorIndex).to_vec();
     let witnessed = Witnessed::default();
-    let proven = Proven { checkpoint: checkpoint(), validators, time_s: 100, witnessed };
+    let (checkpoint, set) = (checkpoint(), set().hash());
+    let proven = Proven { checkpoint, set, validators, time_s: 100, witnessed };
     assert_eq!(verify(&note), Ok(proven));
     assert_eq!(signed_by_log(&note, ORIGIN, log_key().public()), Ok(true));
     assert_eq!(signed_by_log(&note, ORIGIN, key(1, 9).public()), Ok(false));

@@ -134,7 +134,7 @@ async fn devices_live_as_the_manual_says() {
     let dock9 = device(&client, "handler.dock9").await;
     assert_eq!(dock9.classes, ["00", "trk"]);
     assert_eq!(dock9.until.map(|until| until.rfc3339), Some("2100-01-01T00:00:00.000Z".to_owned()));
-    for name in ["handler", "handler.dock7", "handler.dock8", "handler.dock9"] {
+    for name in ["handler", "handler.probe1", "handler.dock7", "handler.dock8", "handler.dock9"] {
         for view in history(&client, name).await {
             drill.note_proven(&SignedEvent::decode(&view.envelope.0).expect("an event"));
         }

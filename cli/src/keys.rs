@@ -23,8 +23,10 @@ use consign_types::signer_key::{Algorithm, SignerKey, SignerSecret};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure};
+use crate::key_rotation::{self, RotateArgs};
 use crate::signatures;
 
 /// Names the file of the passphrase for every command that reads a key.
@@ -42,6 +44,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Take a member to another key, by an event that both sign; says what to run for any other key
+    Rotate(RotateArgs),
     /// Put a key file under a passphrase, in place, as PKCS#8 that `openssl pkey` reads
     Encrypt(OneFile),
     /// Take the passphrase from a key file, in place
@@ -122,7 +126,7 @@ impl Report for Made {
 ///
 /// # Errors
 /// When the key cannot be made or written.
-pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
+pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::New { purpose, out } => {
             let public = match purpose {
@@ -133,6 +137,7 @@ pub fn run(console: &Console, command: Command) -> Result<(), Failure> {
             };
             console.result(&Made { purpose: purpose.as_str(), public })
         }
+        Command::Rotate(args) => key_rotation::run(console, global, args).await,
         Command::Encrypt(OneFile { file, passphrase_file }) => {
             encrypt(&file, passphrase_file.as_deref())?;
             console.result(&show(&file)?)
@@ -177,6 +182,69 @@ fn show(path: &Path) -> Result<Shown, Failure> {
     Ok(Shown { purpose, public, key_id: encode_hex(&id), encrypted: file.is_sealed() })
 }
 
+/// What the key in a file is for.
+///
+/// # Errors
+/// When the file is none of a key, or others may read it.
+pub fn purpose_of(path: &Path) -> Result<String, Failure> {
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
+    Ok(file.purpose().to_owned())
+}
+
+/// Reads the key file at `path`, and the passphrase that it is under.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_opened(
+    path: &Path,
+    purpose: Purpose,
+) -> Result<(SecretKey, Option<Zeroizing<String>>), Failure> {
+    let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
+    let file = KeyFile::parse(&text).map_err(|e| unusable(path, purpose.as_str(), e))?;
+    let passphrase_file = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from);
+    let asks = file.is_sealed() && file.purpose() == purpose.as_str();
+    let given =
+        if asks { Some(passphrase(path, passphrase_file.as_deref(), false)?) } else { None };
+    let bytes = given.as_ref().map(|text| text.as_bytes());
+    let seed = file.open(purpose.as_str(), bytes);
+    let seed = seed.map_err(|e| unusable(path, purpose.as_str(), e))?;
+    Ok((SecretKey::from_seed(*seed), given))
+}
+
+/// A fresh key in a new file at `path`, under this passphrase where there is one: never in the clear then.
+///
+/// # Errors
+/// When the file exists already or cannot be written.
+pub fn create_under(
+    path: &Path,
+    purpose: Purpose,
+    passphrase: Option<&[u8]>,
+) -> Result<SecretKey, Failure> {
+    let Some(passphrase) = passphrase else { return create(path, purpose) };
+    let key = generate()?;
+    let text = seal(purpose.as_str(), &key.to_seed(), passphrase, fresh()?);
+    write_new(path, &text.map_err(|e| unusable(path, purpose.as_str(), e))?)?;
+    Ok(key)
+}
+
+/// Has what was done to the names in the directory of `path` on disk.
+///
+/// # Errors
+/// When it cannot be synced.
+pub fn sync_parent(path: &Path) -> Result<(), Failure> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Failure::file("sync", dir, e))
+}
+
+fn fresh() -> Result<Fresh, Failure> {
+    let mut fresh = Fresh { salt: [0; 16], iv: [0; 16] };
+    getrandom::fill(&mut fresh.salt)
+        .and_then(|()| getrandom::fill(&mut fresh.iv))
+        .map_err(|e| Failure::operational("randomness", e, "nothing is encrypted without it"))?;
+    Ok(fresh)
+}
+
 fn encrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     let text = read_private(path, "key", KEY_FILE_BYTES_MAX)?;
     let file = KeyFile::parse(&text).map_err(|e| unusable(path, "consign", e))?;
@@ -188,11 +256,7 @@ fn encrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     let purpose = file.purpose();
     let seed = file.open(purpose, None).map_err(|e| unusable(path, purpose, e))?;
     let passphrase = passphrase(path, passphrase_file, true)?;
-    let mut fresh = Fresh { salt: [0; 16], iv: [0; 16] };
-    getrandom::fill(&mut fresh.salt)
-        .and_then(|()| getrandom::fill(&mut fresh.iv))
-        .map_err(|e| Failure::operational("randomness", e, "nothing is encrypted without it"))?;
-    let sealed = seal(purpose, &seed, passphrase.as_bytes(), fresh);
+    let sealed = seal(purpose, &seed, passphrase.as_bytes(), fresh()?);
     let sealed = sealed.map_err(|e| unusable(path, purpose, e))?;
     // The key in the clear goes only when what takes its place was opened.
     let again = KeyFile::parse(&sealed).and_then(|f| f.open(purpose, Some(passphrase.as_bytes())));
@@ -225,8 +289,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         let _ = fs::remove_file(&new);
         return Err(Failure::file("write", path, e));
     }
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Failure::file("sync", dir, e))
+    sync_parent(path)
 }
 
 /// The passphrase of the key at `path`; a new one is asked for twice.
@@ -346,6 +409,10 @@ pub fn write(path: &Path, purpose: Purpose, key: &SecretKey) -> Result<(), Failu
 }
 
 fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Failure> {
+    write_new(path, &clear(purpose.as_str(), seed))
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     let mut options = fs::OpenOptions::new();
     // `create_new`: a key that is overwritten is a key that is lost.
     let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
@@ -356,7 +423,7 @@ fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Fail
             Failure::file("create", path, e)
         }
     })?;
-    file.write_all(clear(purpose.as_str(), seed).as_bytes())
+    file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| Failure::file("write", path, e))
 }

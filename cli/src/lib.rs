@@ -21,6 +21,7 @@ pub mod gov;
 pub mod health;
 pub mod instant;
 pub mod join;
+pub mod key_rotation;
 pub mod keys;
 pub mod network;
 pub mod node;
@@ -58,7 +59,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
     match command {
         Command::Devnet(command) => wait_for(devnet::run(console, command)),
         Command::Network(command) => wait_for(network::run(console, global, command)),
-        Command::Key(command) => keys::run(console, command),
+        Command::Key(command) => wait_for(keys::run(console, global, command)),
         Command::Event(command) => wait_for(event::run(console, global, command)),
         Command::Unit(command) => wait_for(unit::run(console, global, command)),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),

@@ -18,7 +18,7 @@ use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
-use crate::entry::{EntryKey, FaultState, MemberState, StateView, read};
+use crate::entry::{EntryKey, FaultState, LogState, MemberState, StateView, read};
 use crate::errors::Rejection;
 use crate::governance::{Governance, Proposal};
 use crate::rules;
@@ -90,6 +90,8 @@ pub(crate) struct Layer {
     pub(crate) validators: Option<ValidatorSet>,
     /// In force from the next block on.
     pub(crate) params: Option<Params>,
+    /// In force from the next block on.
+    pub(crate) log: Option<LogState>,
 }
 
 impl Layer {
@@ -103,6 +105,7 @@ impl Layer {
         self.governance = newer.governance.or_else(|| self.governance.take());
         self.validators = newer.validators.or_else(|| self.validators.take());
         self.params = newer.params.or(self.params);
+        self.log = newer.log.or_else(|| self.log.take());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -141,6 +144,7 @@ impl<'v, V: StateView> Executor<'v, V> {
             governance: None,
             validators: None,
             params: None,
+            log: None,
         };
         Self { view, context, layer, named: Vec::new() }
     }
@@ -167,7 +171,7 @@ impl<'v, V: StateView> Executor<'v, V> {
     pub fn finish(mut self) -> Outcome {
         rules::settle(self.view, &mut self.layer, &self.context);
         let Layer { units, signers, seals, members, faults, motions, .. } = self.layer;
-        let Layer { governance, validators, params, .. } = self.layer;
+        let Layer { governance, validators, params, log, .. } = self.layer;
         let mut writes = BTreeMap::new();
         writes.extend(units.into_iter().map(|(k, v)| (EntryKey::Unit(k), v.to_bytes())));
         writes.extend(signers.into_iter().map(|(k, v)| (EntryKey::Signer(k), v.to_bytes())));
@@ -179,6 +183,7 @@ impl<'v, V: StateView> Executor<'v, V> {
         writes.extend(governance.map(|v| (EntryKey::Governance, v.to_bytes())));
         writes.extend(validators.as_ref().map(|v| (EntryKey::Validators, v.to_bytes())));
         writes.extend(params.map(|v| (EntryKey::Params, v.to_bytes())));
+        writes.extend(log.map(|v| (EntryKey::Log, v.to_bytes())));
         Outcome { writes, named: self.named, validators }
     }
 }

@@ -14,6 +14,7 @@ use consign_types::limits::WITNESSES_MAX;
 use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
+use consign_types::witness::Witness;
 
 use crate::governance::Governance;
 
@@ -141,6 +142,26 @@ pub struct LogState {
     pub origin: String,
     /// Keys of the network's witnesses, whose lines may stand under them.
     pub witnesses: Vec<VerifierKey>,
+    /// Where each of them is asked, where members decided that since; else the genesis says it.
+    pub addresses: Option<Vec<String>>,
+}
+
+impl LogState {
+    /// The same log with these witnesses.
+    pub fn with_witnesses(self, witnesses: &[Witness]) -> Self {
+        Self {
+            origin: self.origin,
+            witnesses: witnesses.iter().map(|witness| witness.key().clone()).collect(),
+            addresses: Some(witnesses.iter().map(|witness| witness.url().to_string()).collect()),
+        }
+    }
+
+    /// The witnesses that the network of `genesis` asks.
+    pub fn asked(&self, genesis: &Genesis) -> Vec<Witness> {
+        let Some(addresses) = &self.addresses else { return genesis.witnesses().to_vec() };
+        let asked = self.witnesses.iter().zip(addresses);
+        asked.filter_map(|(key, url)| Witness::new(key, url).ok()).collect()
+    }
 }
 
 impl Canonical for LogState {
@@ -148,18 +169,37 @@ impl Canonical for LogState {
     const BYTES_MAX: usize = 8192;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(2).sure().str(&self.origin).sure().array(self.witnesses.len() as u64).sure();
+        to.array(2 + u64::from(self.addresses.is_some())).sure().str(&self.origin).sure();
+        to.array(self.witnesses.len() as u64).sure();
         for key in &self.witnesses {
             to.str(&key.to_string()).sure();
+        }
+        if let Some(addresses) = &self.addresses {
+            to.array(addresses.len() as u64).sure();
+            for address in addresses {
+                to.str(address).sure();
+            }
         }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(2)?;
-        Ok(Self {
+        let items = from.array()?;
+        if !(2..=3).contains(&items) {
+            return Err(from.error("neither 2 nor 3 items"));
+        }
+        let state = Self {
             origin: from.text()?.to_string(),
             witnesses: from.list(WITNESSES_MAX, Reader::parse)?,
-        })
+            addresses: match items {
+                2 => None,
+                _ => Some(from.list(WITNESSES_MAX, |from| from.text().map(ToString::to_string))?),
+            },
+        };
+        let witnesses = state.witnesses.len();
+        if state.addresses.as_ref().is_some_and(|addresses| addresses.len() != witnesses) {
+            return Err(from.error("not an address for each witness"));
+        }
+        Ok(state)
     }
 }
 
@@ -191,7 +231,7 @@ pub fn genesis_writes(
     let governance = Governance { members, ..Governance::default() };
     writes.insert(EntryKey::Governance, governance.to_bytes());
     let witnesses = genesis.witnesses().iter().map(|witness| witness.key().clone()).collect();
-    let log = LogState { origin: genesis.origin().to_string(), witnesses };
+    let log = LogState { origin: genesis.origin().to_string(), witnesses, addresses: None };
     writes.insert(EntryKey::Log, log.to_bytes());
     writes
 }

@@ -209,7 +209,11 @@ fn log_state() -> impl Strategy<Value = LogState> {
         VerifierKey::new(&name, KeyType::Cosignature, SecretKey::from_seed(seed).public()).unwrap()
     };
     let keys = vec(("[a-z.]{1,40}", any::<[u8; 32]>()).prop_map(key), 0..=WITNESSES_MAX);
-    ("[a-z0-9./-]{1,128}", keys).prop_map(|(origin, witnesses)| LogState { origin, witnesses })
+    ("[a-z0-9./-]{1,128}", keys, any::<bool>()).prop_map(|(origin, witnesses, urls)| LogState {
+        addresses: urls.then(|| vec!["https://w.example".to_owned(); witnesses.len()]),
+        origin,
+        witnesses,
+    })
 }
 
 /// Whatever is decoded is encoded to the same bytes again; whatever is not is refused, without a panic.

@@ -17,7 +17,6 @@ use consign_types::digest::TreeRoot;
 use consign_types::key::{PublicKey, Signature, Signer};
 use consign_types::note::Note;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
-use consign_types::witness::Witness;
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -41,7 +40,6 @@ pub struct Cosigner {
     log_key: Arc<dyn Signer>,
     net: NetHandle,
     status: Arc<Mutex<Option<Status>>>,
-    witnesses: Vec<Witness>,
     inner: Mutex<Inner>,
 }
 
@@ -75,7 +73,7 @@ impl Cosigner {
             newest: committed.store().newest_note()?,
             ..Inner::default()
         };
-        let witnesses = committed.genesis().witnesses().to_vec();
+        let witnesses = committed.witnesses();
         let inner = match &inner.newest {
             Some((_, note)) => Inner { witnessed: Lines::of(note, &witnesses), ..inner },
             None => inner,
@@ -86,7 +84,6 @@ impl Cosigner {
             log_key: Arc::clone(&config.keys.log),
             net,
             status,
-            witnesses,
             inner: Mutex::new(inner),
         })
     }
@@ -239,7 +236,7 @@ impl Cosigner {
         &self,
         committed: &Committed,
         of: &Checkpoint,
-        said: Vec<(usize, Cosignature)>,
+        said: Vec<(String, Cosignature)>,
     ) {
         let mut inner = self.lock();
         let stored = match &inner.newest {
@@ -251,7 +248,7 @@ impl Cosigner {
             return;
         }
         inner.witnessed.take(of, said);
-        inner.witnessed.put_under(&mut note, of, &self.witnesses);
+        inner.witnessed.put_under(&mut note, of, &committed.witnesses());
         let text = note.to_string();
         sure(committed.store().put_note(of.size, &text));
         inner.witnessed.keep(&text);
@@ -313,7 +310,8 @@ impl Cosigner {
                 continue;
             }
             let Some(mut note) = self.note(size, root, &agreeing, &set) else { continue };
-            inner.witnessed.put_under(&mut note, &self.checkpoint(size, root), &self.witnesses);
+            let witnesses = committed.witnesses();
+            inner.witnessed.put_under(&mut note, &self.checkpoint(size, root), &witnesses);
             let text = note.to_string();
             let unchanged = inner.newest.as_ref().is_some_and(|(s, n)| *s == size && *n == text);
             if !unchanged {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use consign_ledger::apply::{BlockContext, signer_key};
-use consign_ledger::entry::{EntryKey, StateView};
+use consign_ledger::entry::{EntryKey, LogState, StateView, read};
 use consign_ledger::log::Frontier;
 use consign_types::block::{Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::Domain;
@@ -16,6 +16,7 @@ use consign_types::party::SignerId;
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::validator::ValidatorSet;
+use consign_types::witness::Witness;
 use tokio::sync::watch;
 use tracing::error;
 
@@ -212,6 +213,12 @@ impl Committed {
     /// Whether a signer is enrolled, under whatever key.
     pub fn knows(&self, signer: &SignerId) -> bool {
         self.get(&EntryKey::Signer(signer.clone())).is_some()
+    }
+
+    /// The witnesses that the network asks, by what is committed.
+    pub fn witnesses(&self) -> Vec<Witness> {
+        let log = read::<LogState>(self, &EntryKey::Log);
+        log.map_or_else(Vec::new, |log| log.asked(self.genesis()))
     }
 
     /// The key of a signer, by what is committed.

@@ -1,4 +1,5 @@
-//! Asking the witnesses of the genesis to cosign what is proven (C2SP tlog-witness).
+//! Asking the network's witnesses to cosign what is proven (C2SP tlog-witness): those of the genesis, until the
+//! members decide on others.
 //!
 //! One task, at most one round a second, always with the newest checkpoint that has a quorum: what was
 //! newer in between is not made up for. All witnesses that are due are asked for the same size, so that
@@ -48,7 +49,7 @@ type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 pub(crate) struct Lines {
     size: TreeSize,
     root: TreeRoot,
-    by_witness: BTreeMap<usize, Cosignature>,
+    by_witness: BTreeMap<String, Cosignature>,
     /// The note with these lines, and when the last of them came.
     note: Option<(String, Instant)>,
 }
@@ -60,16 +61,16 @@ impl Lines {
         let Ok(note) = note.parse::<Note>() else { return lines };
         let Ok(checkpoint) = Checkpoint::from_text(note.text()) else { return lines };
         (lines.size, lines.root) = (checkpoint.size, checkpoint.root);
-        for (at, witness) in witnesses.iter().enumerate() {
+        for witness in witnesses {
             if let Ok(Some(cosignature)) = newest(&note, &checkpoint, witness.key()) {
-                lines.by_witness.insert(at, cosignature);
+                lines.by_witness.insert(witness.key().to_string(), cosignature);
             }
         }
         lines
     }
 
-    /// Takes what witnesses said in one round.
-    pub(crate) fn take(&mut self, of: &Checkpoint, said: Vec<(usize, Cosignature)>) {
+    /// Takes what witnesses said in one round, each under its key.
+    pub(crate) fn take(&mut self, of: &Checkpoint, said: Vec<(String, Cosignature)>) {
         if (self.size, self.root) != (of.size, of.root) {
             *self = Self { size: of.size, root: of.root, ..Self::default() };
         }
@@ -91,8 +92,8 @@ impl Lines {
                 .filter(|line| !known(line))
                 .take(SIGNATURES_MAX - witnesses.len())
                 .for_each(|line| whole.add(line.clone()));
-            for (at, cosignature) in &self.by_witness {
-                if let Some(witness) = witnesses.get(*at) {
+            for witness in witnesses {
+                if let Some(cosignature) = self.by_witness.get(&witness.key().to_string()) {
                     whole.add(cosignature.line(witness.key()));
                 }
             }
@@ -131,38 +132,41 @@ enum Said {
 
 /// Asks witnesses for as long as the node runs.
 pub async fn run(parts: Parts) {
-    let witnesses = parts.committed.genesis().witnesses().to_vec();
-    if witnesses.is_empty() {
-        return;
-    }
     let http = client();
-    let fresh = |_| Asked {
+    let fresh = || Asked {
         last: TreeSize(0),
         done: None,
         not_before: Instant::now(),
         pause: ROUND_EVERY,
         failing: false,
     };
-    let mut asked: Vec<Asked> = witnesses.iter().map(fresh).collect();
+    let mut known: BTreeMap<String, Asked> = BTreeMap::new();
     let mut rounds = interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
+        // The members may have decided on others since.
+        let witnesses = parts.committed.witnesses();
+        known.retain(|key, _| witnesses.iter().any(|witness| witness.key().to_string() == *key));
         let Some((note, checkpoint, time_s)) = newest_note(&parts) else { continue };
         let of = (checkpoint.size, time_s);
         let now = Instant::now();
-        let due = asked.iter().enumerate().filter(|(_, asked)| {
-            asked.done != Some(of) && asked.not_before <= now && asked.last <= checkpoint.size
-        });
-        let asking = due.map(|(at, asked)| {
-            let (parts, http, witness) = (&parts, &http, &witnesses[at]);
-            let (note, checkpoint, last) = (&note, &checkpoint, asked.last);
-            async move { (at, ask(parts, http, witness, note, checkpoint, last).await) }
-        });
-        let answers = futures::future::join_all(asking.collect::<Vec<_>>()).await;
+        let mut asking = Vec::new();
+        for witness in &witnesses {
+            let key = witness.key().to_string();
+            let asked = known.entry(key.clone()).or_insert_with(fresh);
+            if asked.done != Some(of) && asked.not_before <= now && asked.last <= checkpoint.size {
+                let (parts, http, last) = (&parts, &http, asked.last);
+                let (note, checkpoint) = (&note, &checkpoint);
+                asking.push(async move {
+                    (key, witness.name(), ask(parts, http, witness, note, checkpoint, last).await)
+                });
+            }
+        }
+        let answers = futures::future::join_all(asking).await;
         let mut said = Vec::new();
-        for (at, answer) in answers {
-            let (asked, name) = (&mut asked[at], witnesses[at].name());
+        for (key, name, answer) in answers {
+            let Some(asked) = known.get_mut(&key) else { continue };
             let label = [("witness", name.to_owned())];
             match answer {
                 Ok(Said::Cosigned(cosignature)) => {
@@ -173,7 +177,7 @@ pub async fn run(parts: Parts) {
                     (asked.last, asked.done) = (checkpoint.size, Some(of));
                     (asked.failing, asked.pause) = (false, ROUND_EVERY);
                     parts.metrics.witness_cosignatures.get_or_create(&label).inc();
-                    said.push((at, cosignature));
+                    said.push((key, cosignature));
                 }
                 Ok(Said::Ahead(size)) => asked.last = size,
                 Err(why) => {

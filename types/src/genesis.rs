@@ -18,7 +18,7 @@ use crate::merkle;
 use crate::party::PartyId;
 use crate::time::Millis;
 use crate::validator::ValidatorSet;
-use crate::witness::{self, BadWitness, Witness, witness_key};
+use crate::witness::{self, BadWitness, Witness, read_witnesses, write_witnesses};
 
 /// Longest origin line of a checkpoint.
 const ORIGIN_BYTES_MAX: usize = 128;
@@ -247,11 +247,7 @@ impl Canonical for Genesis {
         self.validators.write(to);
         self.params.write(to);
         if !self.witnesses.is_empty() {
-            to.array(self.witnesses.len() as u64).sure();
-        }
-        for witness in &self.witnesses {
-            to.array(3).sure().str(witness.name()).sure();
-            to.bytes(witness.key().key().as_bytes()).sure().str(witness.url()).sure();
+            write_witnesses(&self.witnesses, to);
         }
     }
 
@@ -280,13 +276,8 @@ impl Canonical for Genesis {
         if items == 6 {
             return Ok(genesis);
         }
-        let witnesses = from.list(WITNESSES_MAX, |from| {
-            from.array_of(3)?;
-            let (name, key, url) = (from.text()?, PublicKey::read(from)?, from.text()?);
-            let key = witness_key(name, key).map_err(|e| from.error(e))?;
-            Witness::new(&key, url).map_err(|e| from.error(e))
-        })?;
-        // A list in another order, or an empty one, prints differently: the codec refuses it.
+        // An empty list prints differently: the codec refuses it.
+        let witnesses = read_witnesses(from)?;
         genesis.with_witnesses(witnesses).map_err(|e| from.error(e))
     }
 }

@@ -17,6 +17,7 @@ use crate::limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
 use crate::party::{PartyId, SignerId};
 use crate::signer_key::SignerKey;
 use crate::validator::Validator;
+use crate::witness::{Witness, read_witnesses, write_witnesses};
 
 /// Where a member's node is met.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +72,8 @@ pub enum Change {
     },
     /// The parameters.
     Params(Params),
+    /// The witnesses that the network asks, in the place of those before: in ascending order of their names.
+    Witnesses(Vec<Witness>),
     /// A member speaks under another key from here on, without a word of the key before: that one is lost,
     /// or in other hands.
     Key {
@@ -95,7 +98,7 @@ pub struct Motion {
 }
 
 impl Change {
-    /// The party that it is about; none for parameters.
+    /// The party that it is about; none for parameters and witnesses.
     pub const fn party(&self) -> Option<&PartyId> {
         match self {
             Self::Admit { party, .. }
@@ -104,7 +107,7 @@ impl Change {
             | Self::Key { party, .. }
             | Self::Retire { party } => Some(party),
             Self::Validator { validator, .. } => Some(&validator.party),
-            Self::Params(_) => None,
+            Self::Params(_) | Self::Witnesses(_) => None,
         }
     }
 
@@ -123,7 +126,11 @@ impl Change {
                 let keys = [consensus_key, cosigner_key, network_key];
                 keys.iter().zip(&**possession).all(|(key, signature)| shows(party, key, signature))
             }
-            Self::Expel { .. } | Self::Node { .. } | Self::Retire { .. } | Self::Params(_) => true,
+            Self::Expel { .. }
+            | Self::Node { .. }
+            | Self::Retire { .. }
+            | Self::Params(_)
+            | Self::Witnesses(_) => true,
         }
     }
 
@@ -140,7 +147,10 @@ impl Change {
                 let Validator { consensus_key, cosigner_key, network_key, .. } = &**validator;
                 [consensus_key, cosigner_key, network_key].into()
             }
-            Self::Expel { .. } | Self::Retire { .. } | Self::Params(_) => return None,
+            Self::Expel { .. }
+            | Self::Retire { .. }
+            | Self::Params(_)
+            | Self::Witnesses(_) => return None,
         };
         let mut bytes = Vec::new();
         let mut to = Writer::new(&mut bytes);
@@ -161,6 +171,7 @@ impl Change {
             Self::Retire { .. } => 4,
             Self::Params(_) => 5,
             Self::Key { .. } => 6,
+            Self::Witnesses(_) => 7,
         }
     }
 
@@ -174,6 +185,7 @@ impl Change {
             Self::Retire { .. } => "retire",
             Self::Params(_) => "params",
             Self::Key { .. } => "key",
+            Self::Witnesses(_) => "witnesses",
         }
     }
 }
@@ -221,6 +233,13 @@ impl fmt::Display for Change {
             }
             Self::Retire { party } => write!(f, "{party} votes no more"),
             Self::Key { party, .. } => write!(f, "{party} speaks under another member key"),
+            Self::Witnesses(witnesses) if witnesses.is_empty() => {
+                f.write_str("no witnesses are asked")
+            }
+            Self::Witnesses(witnesses) => {
+                let names: Vec<&str> = witnesses.iter().map(Witness::name).collect();
+                write!(f, "witnesses are {}", names.join(", "))
+            }
             Self::Params(params) => write!(
                 f,
                 "parameters: a block each {} ms when busy, contest window {} ms, return window {} ms, \
@@ -312,6 +331,7 @@ impl Motion {
                 to.array(3).sure().str(party.as_str()).sure();
                 to.bytes(key.as_bytes()).sure().bytes(&possession.0).sure();
             }
+            Change::Witnesses(witnesses) => write_witnesses(witnesses, to),
         }
     }
 
@@ -367,6 +387,7 @@ impl Motion {
                     possession: Signature(from.bytes_of()?),
                 }
             }
+            7 => Change::Witnesses(read_witnesses(from)?),
             code => return Err(from.error(alloc::format!("no change has code {code}"))),
         };
         Ok(Self { change, from: height, few })

@@ -6,7 +6,7 @@
 pub mod book;
 mod claim;
 mod enrol;
-mod member;
+pub(crate) mod member;
 mod rotate;
 mod scope;
 mod show;

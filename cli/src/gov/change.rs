@@ -12,6 +12,7 @@ use consign_types::genesis::Params;
 use consign_types::governance::{Change, Node as PeerNode};
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
+use consign_types::witness::Witness;
 use serde::Serialize;
 
 use super::Terms;
@@ -71,6 +72,8 @@ pub enum Proposed {
         #[command(flatten)]
         terms: Terms,
     },
+    /// Other witnesses in the place of those before; none where none is named
+    Witnesses(WitnessesArgs),
     /// The parameters; what is not named goes back to its default
     Params(ParamsArgs),
 }
@@ -98,6 +101,17 @@ pub struct NodeArgs {
     /// Where peers dial it; repeat to name more, best first
     #[arg(long = "address", value_name = "MULTIADDR", requires = "network_key")]
     addresses: Vec<String>,
+    /// The terms.
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// `consign gov propose witnesses`.
+#[derive(Args, Debug)]
+pub struct WitnessesArgs {
+    /// A witness, as `consign witness run` prints it, with its address: NAME+ID+KEY@URL; repeat to name all
+    #[arg(long = "witness", value_name = "NAME+ID+KEY@URL")]
+    witnesses: Vec<Witness>,
     /// The terms.
     #[command(flatten)]
     terms: Terms,
@@ -174,6 +188,10 @@ impl Proposed {
                 let node =
                     network_key.map(|network_key| Box::new(PeerNode { network_key, addresses }));
                 (Change::Node { party, node }, terms)
+            }
+            Self::Witnesses(WitnessesArgs { mut witnesses, terms }) => {
+                witnesses.sort_by(|a, b| a.name().cmp(b.name()));
+                (Change::Witnesses(witnesses), terms)
             }
             Self::Params(args) => {
                 let params = Params {

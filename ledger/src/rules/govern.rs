@@ -17,11 +17,13 @@ use consign_types::limits::{
 use consign_types::party::{PartyId, SignerId};
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
+use consign_types::note::VerifierKey;
 use consign_types::validator::{Validator, ValidatorSet};
+use consign_types::witness::{self, Witness};
 
 use super::Tx;
 use crate::apply::{BlockContext, Layer};
-use crate::entry::{MemberState, StateView};
+use crate::entry::{LogState, MemberState, StateView};
 use crate::errors::Rejection;
 use crate::governance::{Governance, Proposal, Stage};
 use crate::signer::SignerState;
@@ -140,6 +142,7 @@ fn possible<V: StateView>(
     let mut scratch = Scratch {
         members: governance.members.clone(),
         set: tx.next_validators(),
+        log: tx.next_log(),
         ..Scratch::default()
     };
     scratch.take(motion, &|party| tx.member(party), &|signer| tx.signer(signer))
@@ -153,6 +156,7 @@ struct Scratch {
     member: Option<(PartyId, MemberState)>,
     signer: Option<(SignerId, SignerState)>,
     params: Option<consign_types::genesis::Params>,
+    log: Option<LogState>,
 }
 
 impl Scratch {
@@ -222,6 +226,9 @@ impl Scratch {
                     None => entries.push(Validator::clone(validator)),
                 }
                 self.replace(entries)?;
+                let log = self.log.clone();
+                let witnesses = log.iter().flat_map(|log| &log.witnesses);
+                self.need_apart(&witnesses.collect::<Vec<_>>())?;
                 self.put_node(party, Some(node), member_of);
             }
             Change::Retire { party } => {
@@ -240,6 +247,11 @@ impl Scratch {
                 let signer = SignerId::member(party.clone());
                 let Some(before) = signer_of(&signer) else { return no("the party has no key") };
                 self.signer = Some((signer, with_another_key(before, *key)?));
+            }
+            Change::Witnesses(witnesses) => {
+                let keys: Vec<&VerifierKey> = witnesses.iter().map(Witness::key).collect();
+                self.need_apart(&keys)?;
+                self.log = self.log.take().map(|log| log.with_witnesses(witnesses));
             }
             Change::Params(params) => {
                 if !(1..=60_000).contains(&params.block_interval_ms) {
@@ -263,6 +275,15 @@ impl Scratch {
         let set = ValidatorSet::new(entries);
         self.set = Some(set.map_err(|e| Rejection::ChangeNotPossible { why: e.to_string() })?);
         Ok(())
+    }
+
+    /// Witnesses are outsiders: none goes by the name or key of another, of a validator or of the log.
+    fn need_apart(&self, witnesses: &[&VerifierKey]) -> Result<(), Rejection> {
+        let keys = |entry: &Validator| [entry.consensus_key, entry.cosigner_key, entry.network_key];
+        let others: Vec<PublicKey> = self.entries().iter().flat_map(keys).collect();
+        let origin = self.log.as_ref().map_or("", |log| &log.origin);
+        witness::distinct(witnesses, origin, &others)
+            .map_err(|e| Rejection::ChangeNotPossible { why: e.to_string() })
     }
 
     fn retire(&mut self, party: &PartyId, few: bool) -> Result<(), Rejection> {
@@ -328,6 +349,7 @@ pub fn settle<V: StateView>(view: &V, layer: &mut Layer, context: &BlockContext)
         let mut scratch = Scratch {
             members: governance.members.clone(),
             set: tx.next_validators(),
+            log: tx.next_log(),
             ..Scratch::default()
         };
         let motion = Motion { from: next, ..Motion::clone(&proposal.motion) };
@@ -348,7 +370,7 @@ pub fn settle<V: StateView>(view: &V, layer: &mut Layer, context: &BlockContext)
 }
 
 fn write<V: StateView>(tx: &mut Tx<'_, V>, governance: &mut Governance, scratch: Scratch) {
-    let Scratch { members, set, member, signer, params } = scratch;
+    let Scratch { members, set, member, signer, params, log } = scratch;
     governance.members = members;
     if let Some((party, state)) = member {
         tx.put_member(party, state);
@@ -361,5 +383,8 @@ fn write<V: StateView>(tx: &mut Tx<'_, V>, governance: &mut Governance, scratch:
     }
     if params.is_some() {
         tx.put_params(params);
+    }
+    if log != tx.next_log() {
+        tx.put_log(log);
     }
 }

@@ -115,6 +115,17 @@ impl<'a, V: StateView> Tx<'a, V> {
         read(self.view, &EntryKey::Log)
     }
 
+    /// What checkpoints will be known by, as far as it is decided.
+    pub fn next_log(&self) -> Option<LogState> {
+        let changed = self.changed.log.as_ref().or(self.below.log.as_ref());
+        changed.cloned().or_else(|| self.log())
+    }
+
+    /// Changes what checkpoints are known by, from the next block on.
+    pub fn put_log(&mut self, log: Option<LogState>) {
+        self.changed.log = log;
+    }
+
     /// The validator set in force.
     pub fn validators(&self) -> Option<ValidatorSet> {
         read(self.view, &EntryKey::Validators)

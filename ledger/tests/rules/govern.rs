@@ -1,6 +1,6 @@
 //! What members decide together, and what of it is in force when.
 
-use consign_ledger::entry::{EntryKey, MemberState, read};
+use consign_ledger::entry::{EntryKey, LogState, MemberState, read};
 use consign_ledger::errors::Rejection;
 use consign_ledger::governance::{Governance, Proposal, Stage};
 use consign_types::block::Height;
@@ -16,7 +16,7 @@ use consign_types::validator::ValidatorSet;
 
 use crate::support::council::{
     WINDOW_MS, admit, another_key, decided, expel, follows, interval, motion, proposed, proposes,
-    retire, validator, validator_of, voted, votes,
+    retire, validator, validator_of, voted, votes, witness,
 };
 use crate::support::scene::OBSERVE;
 use crate::support::{Desk, PARTIES, enrol, genesis, key, party, sign, sign_with};
@@ -122,6 +122,27 @@ pub(crate) const GOVERNANCE: &[Case] = &[
         let motion = Motion { few: true, ..motion(retire("customs")) };
         (proposes(desk, "airline", motion), Expected::Accepted)
     }),
+    ("witnesses are outsiders", |desk| {
+        let change = Change::Witnesses(vec![witness("w.example/1", "customs cosigner")]);
+        let why = "w.example/1 shares its name or key with another witness, a validator or the log";
+        (proposes(desk, "airline", motion(change)), impossible(why))
+    }),
+    ("each with a key of its own", |desk| {
+        let both = ["w.example/1", "w.example/2"].map(|name| witness(name, "w.example/1"));
+        let change = Change::Witnesses(both.to_vec());
+        let why = "w.example/2 shares its name or key with another witness, a validator or the log";
+        (proposes(desk, "airline", motion(change)), impossible(why))
+    }),
+    ("and a validator is none of them", |desk| {
+        let insider = witness("w.example/1", "port cosigner");
+        let change = admit(desk, "port");
+        decided(desk, motion(change));
+        let id = decided(desk, motion(Change::Witnesses(vec![insider])));
+        voted(desk, "port", id, true);
+        let change = validator(desk, "port", 0);
+        let why = "w.example/1 shares its name or key with another witness, a validator or the log";
+        (proposes(desk, "airline", motion(change)), impossible(why))
+    }),
     ("a member has so many proposals and no more", |desk| {
         for ms in 0..MOTIONS_OF_MEMBER_MAX as u32 {
             proposed(desk, "airline", motion(interval(200 + ms)));
@@ -218,6 +239,20 @@ fn a_validator_set_changes_between_two_blocks() {
     let network_key = key("port network 1").public();
     let node = Some(Node { network_key, addresses: Vec::new() });
     assert_eq!(state, MemberState { node, ..MemberState::default() });
+}
+
+#[test]
+fn members_decide_who_the_witnesses_are() {
+    let mut desk = Desk::new();
+    let log = |desk: &Desk| read::<LogState>(&desk.entries, &EntryKey::Log).unwrap();
+    assert_eq!(log(&desk).asked(&genesis()), genesis().witnesses());
+    let both = ["w.example/1", "w.example/2"].map(|name| witness(name, name)).to_vec();
+    decided(&mut desk, motion(Change::Witnesses(both.clone())));
+    assert_eq!(log(&desk).asked(&genesis()), both);
+    assert_eq!(log(&desk).origin, genesis().origin());
+    assert_eq!(desk.journal.last().unwrap().2.validators(), None, "the set stays");
+    decided(&mut desk, motion(Change::Witnesses(Vec::new())));
+    assert_eq!(log(&desk).asked(&genesis()), []);
 }
 
 #[test]

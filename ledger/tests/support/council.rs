@@ -8,6 +8,7 @@ use consign_types::governance::{Change, Motion, Node};
 use consign_types::key::{SecretKey, Signature};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::validator::Validator;
+use consign_types::witness::{Witness, witness_key};
 
 use super::{Desk, key, party, sign};
 
@@ -63,6 +64,12 @@ pub fn validator(desk: &Desk, name: &str, nth: usize) -> Change {
 
 pub fn interval(block_interval_ms: u32) -> Change {
     Change::Params(Params { block_interval_ms, ..Params::default() })
+}
+
+/// A witness of this name, under the key of whoever is named.
+pub fn witness(name: &str, of: &str) -> Witness {
+    let key = witness_key(name, key(of).public()).unwrap();
+    Witness::new(&key, &format!("https://{name}")).unwrap()
 }
 
 pub fn motion(change: Change) -> Motion {

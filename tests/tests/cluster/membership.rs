@@ -93,6 +93,14 @@ async fn members_come_and_go_as_the_manual_says() {
     let (old, new) = (keys(before), keys(after.clone()));
     assert!(old.iter().zip(&new).all(|(old, new)| old != new), "{old:?} {new:?}");
 
+    let speaks = async |party: &str| {
+        let party: PartyId = party.parse().expect("a name");
+        member(&drill, airline, &party).await.expect("a member").key
+    };
+    let old = speaks("forwarder").await;
+    next(&["forwarder speaks under key", "member.key.before", "proven: block", "before    "]).await;
+    assert_ne!(speaks("forwarder").await, old);
+
     next(&["port speaks under another member key", "stage     in force from height "]).await;
     let renewed = member(&drill, airline, &port).await.expect("a member");
     assert_ne!(renewed.key, after.key);

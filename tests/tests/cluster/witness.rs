@@ -23,6 +23,7 @@ struct Scene {
     drill: Drill,
     dir: tempfile::TempDir,
     url: String,
+    witness: Witness,
 }
 
 impl Scene {
@@ -36,10 +37,10 @@ impl Scene {
         assert_eq!(made.code, 0, "{}", made.stderr);
         let made: serde_json::Value = serde_json::from_str(&made.stdout).expect("JSON");
         let witness: Witness = made["witness"].as_str().expect("a text").parse().expect("one");
-        Self { drill: Drill::start_with(vec![witness]).await, dir, url }
+        Self { drill: Drill::start_with(vec![witness.clone()]).await, dir, url, witness }
     }
 
-    fn witness(&self) -> Child {
+    fn run_witness(&self) -> Child {
         let (key, state) = (self.dir.path().join("witness.key"), self.dir.path().join("state"));
         let trust = self.drill.devnet().layout().trust();
         let listen = self.url.trim_start_matches("http://");
@@ -120,7 +121,7 @@ async fn a_witness_cosigns_growth_and_the_network_goes_on_without_it() {
     let alone = scene.verify(&scene.receipt(&first).await, &[]).await;
     assert_eq!(alone.code, 4, "nobody witnesses yet: {}", alone.stdout);
 
-    let mut witness = scene.witness();
+    let mut witness = scene.run_witness();
     let receipt = scene.until_witnessed(&first).await;
     let good = scene.verify(&receipt, &[]).await;
     assert_eq!(good.code, 0, "{}", good.stderr);
@@ -146,11 +147,25 @@ async fn a_witness_cosigns_growth_and_the_network_goes_on_without_it() {
     let why = "0 of the 1 witnesses that are needed cosigned";
     assert!(unwitnessed.stderr.contains(why), "{}", unwitnessed.stderr);
 
-    let _again = scene.witness();
+    let _again = scene.run_witness();
     let receipt = scene.until_witnessed(&second).await;
     assert_eq!(scene.verify(&receipt, &[]).await.code, 0);
     let now = scene.served().await.size.0;
     assert!(now > size);
     assert_eq!(scene.ask(size, size, seen.root).await, (409, format!("{now}\n")), "it remembers");
+
+    // The members ask nobody, and then the same witness again; a trust file that knows it takes what has no line of it
+    // where it demands none.
+    let members = scene.drill.parties();
+    scene.drill.decide(&members, &["witnesses"]).await;
+    let third = desk.signs(3, "trk/forwarder/WITNESSED-3", Action::Register);
+    scene.drill.prove(&party, &third).await;
+    assert!(!scene.receipt(&third).await.contains(NAME), "nobody is asked");
+    let witness = scene.witness.to_string();
+    scene.drill.decide(&members, &["witnesses", "--witness", &witness]).await;
+    let fourth = desk.signs(4, "trk/forwarder/WITNESSED-4", Action::Register);
+    scene.drill.prove(&party, &fourth).await;
+    let receipt = scene.until_witnessed(&fourth).await;
+    assert_eq!(scene.verify(&receipt, &[]).await.code, 0);
     scene.drill.finish().await;
 }

@@ -18,7 +18,7 @@ pub use desk::{Refusal, Seen, decide, remember, state_file};
 pub use request::{AddCheckpoint, REQUEST_BYTES_MAX, conflict_size};
 
 use crate::checkpoint::{Checkpoint, Cosignature, NotProven};
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Infallible as _, Reader, Writer};
 use crate::key::PublicKey;
 use crate::limits::{VALIDATORS_MAX, WITNESSES_MAX};
 use crate::note::{KeyType, Note, SIGNATURES_MAX, VerifierKey};
@@ -128,6 +128,29 @@ impl fmt::Display for Witness {
     }
 }
 
+/// Writes witnesses, in a genesis and in a proposal alike.
+pub(crate) fn write_witnesses(witnesses: &[Witness], to: &mut Writer<'_>) {
+    to.array(witnesses.len() as u64).sure();
+    for witness in witnesses {
+        to.array(3).sure().str(witness.name()).sure();
+        to.bytes(witness.key().key().as_bytes()).sure().str(witness.url()).sure();
+    }
+}
+
+/// Reads what [`write_witnesses`] wrote: in ascending order of names.
+pub(crate) fn read_witnesses(from: &mut Reader<'_>) -> Result<Vec<Witness>, DecodeError> {
+    let witnesses = from.list(WITNESSES_MAX, |from| {
+        from.array_of(3)?;
+        let (name, key, url) = (from.text()?, PublicKey::read(from)?, from.text()?);
+        let key = witness_key(name, key).map_err(|e| from.error(e))?;
+        Witness::new(&key, url).map_err(|e| from.error(e))
+    })?;
+    if witnesses.windows(2).any(|pair| pair[0].name() >= pair[1].name()) {
+        return Err(from.error("witnesses that are not in ascending order of their names"));
+    }
+    Ok(witnesses)
+}
+
 impl FromStr for Witness {
     type Err = BadWitness;
 
@@ -145,7 +168,7 @@ impl FromStr for Witness {
 ///
 /// # Errors
 /// When there are too many, or one shares its name or its key.
-pub(crate) fn distinct(
+pub fn distinct(
     keys: &[&VerifierKey],
     origin: &str,
     others: &[PublicKey],

@@ -139,7 +139,9 @@ fn refuse_other_purposes(path: &Path) -> Result<(), Failure> {
     let purpose = keys::purpose_of(path)?;
     let help = match purpose.as_str() {
         "member" => return Ok(()),
-        "device" | "device-p256" => "a device rotates in its own directory: consign device rotate DIR",
+        "device" | "device-p256" => {
+            "a device rotates in its own directory: consign device rotate DIR"
+        }
         "log" | "consensus" | "cosigner" | "network" => {
             "keys of a node: consign node rekey --home DIR --party PARTY --replace PURPOSE"
         }

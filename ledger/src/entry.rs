@@ -192,7 +192,7 @@ impl Canonical for LogState {
             witnesses: from.list(WITNESSES_MAX, Reader::parse)?,
             addresses: match items {
                 2 => None,
-                _ => Some(from.list(WITNESSES_MAX, |from| from.text().map(ToString::to_string))?),
+                _ => Some(from.list(WITNESSES_MAX, |from| from.text().map(String::from))?),
             },
         };
         let witnesses = state.witnesses.len();

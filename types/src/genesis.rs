@@ -11,9 +11,7 @@ use crate::certificate::Domain;
 use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{BlockId, Digest, MapRoot, NetworkId, TreeRoot};
 use crate::key::PublicKey;
-use crate::limits::{
-    CONTEST_WINDOW_MS, GENESIS_BYTES_MAX, MEMBERS_MAX, RETURN_WINDOW_MS, WITNESSES_MAX,
-};
+use crate::limits::{CONTEST_WINDOW_MS, GENESIS_BYTES_MAX, MEMBERS_MAX, RETURN_WINDOW_MS};
 use crate::merkle;
 use crate::party::PartyId;
 use crate::time::Millis;

@@ -147,10 +147,9 @@ impl Change {
                 let Validator { consensus_key, cosigner_key, network_key, .. } = &**validator;
                 [consensus_key, cosigner_key, network_key].into()
             }
-            Self::Expel { .. }
-            | Self::Retire { .. }
-            | Self::Params(_)
-            | Self::Witnesses(_) => return None,
+            Self::Expel { .. } | Self::Retire { .. } | Self::Params(_) | Self::Witnesses(_) => {
+                return None;
+            }
         };
         let mut bytes = Vec::new();
         let mut to = Writer::new(&mut bytes);

@@ -14,10 +14,10 @@ use consign_types::key::PublicKey;
 use consign_types::limits::{
     MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX, PAST_KEYS_MAX,
 };
+use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
-use consign_types::note::VerifierKey;
 use consign_types::validator::{Validator, ValidatorSet};
 use consign_types::witness::{self, Witness};
 

@@ -164,12 +164,35 @@ struct Row<'a> {
     place: String,
 }
 
+/// Writes a file only once every line of it is known to be of the log.
 fn csv(console: &Console, from: &Source, out: Option<&Path>, trust: &Trust) -> Result<(), Failure> {
+    let Some(path) = out else { return rows(console, from, None, trust) };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let file = File::create(&part).map_err(|e| Failure::file("write", &part, e))?;
+    let written = rows(console, from, Some((file, path)), trust);
+    let kept = match written {
+        Ok(()) => fs::rename(&part, path).map_err(|e| Failure::file("write", path, e)),
+        Err(failure) => Err(failure),
+    };
+    if kept.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    kept
+}
+
+fn rows(
+    console: &Console,
+    from: &Source,
+    out: Option<(File, &Path)>,
+    trust: &Trust,
+) -> Result<(), Failure> {
     let judged = judged(from, trust)?;
     let size = judged.proven.checkpoint.size;
-    let file: Box<dyn Write> = match out {
-        Some(path) => Box::new(File::create(path).map_err(|e| Failure::file("write", path, e))?),
-        None => Box::new(io::stdout().lock()),
+    let (file, out): (Box<dyn Write>, _) = match out {
+        Some((file, path)) => (Box::new(file), Some(path)),
+        None => (Box::new(io::stdout().lock()), None),
     };
     let mut rows = csv::Writer::from_writer(file);
     let unwritable =
@@ -197,7 +220,7 @@ fn csv(console: &Console, from: &Source, out: Option<&Path>, trust: &Trust) -> R
     bar.finish_and_clear();
     rows.flush().map_err(|e| unwritable(e.into()))?;
     if scan.frontier().root() != judged.proven.checkpoint.root {
-        let message = "the entries do not lead to the checkpoint: the file is not to be relied on";
+        let message = "the entries do not lead to the checkpoint: nothing of what was written is to be relied on";
         return Err(Failure::new(
             Exit::Integrity,
             "wrong_root",

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use consign_ledger::evidence::{self, Believed, Evidence, Seen};
 use consign_ledger::log::{Mirror, TileHashes as _, TilePath, inclusion_proof, root_at};
 use consign_types::block::{LeafIndex, TreeSize};
+use consign_types::checkpoint::Checkpoint;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::LeafHash;
 use consign_types::note::Note;
@@ -214,9 +215,11 @@ fn growth(state: &State, source: &Source, found: &Judged) -> Result<Option<Evide
     let Ok(compared) = compare([&mirror, source]) else { return Ok(None) };
     let mut seen = Vec::new();
     for ((copy, note), size) in copies.into_iter().zip(compared.sizes) {
+        // A live source may have grown since its checkpoint was fetched: proofs are of what was cosigned.
+        let Ok(cosigned) = Checkpoint::from_text(note.text()) else { return Ok(None) };
         let tiles = Mirror::new(TreeSize(size), |path: &TilePath| copy.file(path).ok().flatten());
         let leaf = tiles.tile_hash(0, compared.same);
-        let proof = inclusion_proof(&tiles, LeafIndex(compared.same), TreeSize(size));
+        let proof = inclusion_proof(&tiles, LeafIndex(compared.same), cosigned.size);
         let (Some(leaf), Ok(proof)) = (leaf, proof) else { return Ok(None) };
         seen.push((note, LeafHash(leaf), proof));
     }

@@ -5,7 +5,7 @@
 //! directory synced. A witness that lost the directory does not begin anew: it could be led to cosign a
 //! fork of what it forgot. Only a new key may, and is marked (`FILE.new`) until its first start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -76,8 +76,10 @@ impl State {
             replace(dir, MARKER, &format!("{own}\n"))?;
         }
         let marked = fs::read_to_string(&marker).map_err(|e| Failure::file("read", &marker, e))?;
-        if marked.trim_end() != own.to_string() {
-            let message = format!("{} is of another witness: {}", dir.display(), marked.trim_end());
+        let mut known = marked.lines();
+        let of = known.next().unwrap_or_default();
+        if of != own.to_string() {
+            let message = format!("{} is of another witness: {of}", dir.display());
             return Err(Failure::new(
                 Exit::Refused,
                 "state_foreign",
@@ -88,9 +90,18 @@ impl State {
         if mark.exists() {
             fs::remove_file(&mark).map_err(|e| Failure::file("remove", &mark, e))?;
         }
+        // What the marker names was cosigned: whoever forgot could be led to cosign a fork of it.
+        let known: BTreeSet<&str> = known.collect();
         let mut seen = BTreeMap::new();
         for log in &logs {
-            seen.insert(log.origin.clone(), read(dir, &log.origin, &own)?);
+            let (last, note) = read(dir, &log.origin, &own)?;
+            if note.is_empty() && known.contains(state_file(&log.origin).as_str()) {
+                let message =
+                    format!("{} does not hold what was cosigned of {}", dir.display(), log.origin);
+                let help = "restore its file, or make a new witness: this one must not cosign that log";
+                return Err(Failure::new(Exit::Refused, "state_lost", message, help));
+            }
+            seen.insert(log.origin.clone(), (last, note));
         }
         let dir = dir.to_owned();
         Ok(Self { dir, own, secret, logs, seen: Mutex::new(seen), _lock: lock })
@@ -116,8 +127,22 @@ impl State {
             made.map_err(|e| Failure::operational("note", e, "report this as a defect"))?;
         let text = note.to_string();
         replace(&self.dir, &state_file(&log.origin), &text)?;
+        let is_first = seen.get(&log.origin).is_none_or(|(_, before)| before.is_empty());
+        if is_first {
+            self.mark_known(&state_file(&log.origin))?;
+        }
         seen.insert(log.origin.clone(), (Seen { size, root, time_s }, text));
         Ok(Ok(cosignature.line(&self.own).to_string()))
+    }
+
+    /// Notes in the marker that a log was cosigned.
+    fn mark_known(&self, file: &str) -> Result<(), Failure> {
+        let path = self.dir.join(MARKER);
+        let marked = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
+        if marked.lines().any(|line| line == file) {
+            return Ok(());
+        }
+        replace(&self.dir, MARKER, &format!("{}\n{file}\n", marked.trim_end()))
     }
 
     /// The newest checkpoint that was cosigned of the log whose origin has this hash.
@@ -239,8 +264,11 @@ mod tests {
         assert_eq!(answer(request(3, 3, 1)), Ok(line));
         drop(again);
 
-        fs::write(memory.join(hash), "nonsense").unwrap();
+        fs::write(memory.join(&hash), "nonsense").unwrap();
         assert_eq!(open().unwrap_err().code, "state_damaged");
+        fs::remove_file(memory.join(&hash)).unwrap();
+        let lost = open().unwrap_err();
+        assert_eq!((lost.code.as_str(), lost.exit), ("state_lost", Exit::Refused));
         fs::remove_dir_all(&memory).unwrap();
         assert_eq!(open().unwrap_err().code, "state_lost");
     }

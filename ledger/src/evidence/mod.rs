@@ -177,6 +177,17 @@ impl Who {
     }
 }
 
+impl Who {
+    /// Whom a report of it is about: the device, or the member's own name; none for an outsider.
+    pub fn signer(&self) -> Option<SignerId> {
+        match self {
+            Self::Party(party) => Some(SignerId::member(party.clone())),
+            Self::Device(device) => Some(device.clone()),
+            Self::Witness(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

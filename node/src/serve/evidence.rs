@@ -1,12 +1,11 @@
 //! Evidence: handed in, and told.
 
-use consign_ledger::evidence::{Accused, Who};
+use consign_ledger::evidence::Accused;
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::page::{Cursor, PAGE_BYTES_MAX, PageLimit};
 use consign_rpc::views::{AccusedView, Base64, EvidencePage, EvidenceView, ReportedView};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
-use consign_types::party::SignerId;
 
 use super::Serving;
 use crate::evidence::{self, Judged, Refused};
@@ -85,7 +84,7 @@ impl Serving {
                 let fault = file.fault(who).0;
                 AccusedView {
                     who: who.to_string(),
-                    signer: signer(who).map(Into::into),
+                    signer: who.signer().map(Into::into),
                     did: did.clone(),
                     fault: fault.into(),
                     reported: self.report_of(fault),
@@ -109,14 +108,5 @@ impl Serving {
         let index = self.parts.committed.event_index(&report)?;
         let (height, _) = self.block_of(index);
         Some(ReportedView { height: height.0, event_id: report.into() })
-    }
-}
-
-/// Whom a report about somebody has as its subject.
-fn signer(who: &Who) -> Option<SignerId> {
-    match who {
-        Who::Party(party) => Some(SignerId::member(party.clone())),
-        Who::Device(device) => Some(device.clone()),
-        Who::Witness(_) => None,
     }
 }

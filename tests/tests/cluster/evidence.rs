@@ -3,16 +3,23 @@
 use std::path::Path;
 
 use consign_cli::devnet::devices::DeviceBook;
-use consign_ledger::evidence::{Anchor, Believed, Evidence, same_number};
+use consign_cli::keys::{self, Purpose};
+use consign_ledger::evidence::Evidence;
 use consign_ledger::passport::Passport;
 use consign_rpc::client::Client;
 use consign_rpc::params::{GetEvidence, Wait};
 use consign_rpc::views::{EvidenceView, ReportedView};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{Ran, consign};
+use consign_types::block::TreeSize;
+use consign_types::checkpoint::Checkpoint;
 use consign_types::codec::Canonical as _;
-use consign_types::event::{Action, Kind, SignedEvent, Subject};
+use consign_types::digest::{Digest, TreeRoot};
+use consign_types::event::{Action, Condition, Event, Kind, SignedEvent};
+use consign_types::party::PartyId;
+use consign_types::time::Millis;
 use consign_types::trust::Trust;
+use consign_types::unit::UnitId;
 
 const PARCEL: &str = "trk/forwarder/PARCEL-1";
 const OTHER: &str = "trk/forwarder/PARCEL-2";
@@ -26,24 +33,131 @@ async fn kept(client: &Client) -> Vec<EvidenceView> {
     client.call(&GetEvidence::default()).await.expect("a page").data
 }
 
+/// What `consign evidence make` makes of these files, and what it says.
+async fn made(trust: &Path, dir: &Path, files: &[(&str, Vec<u8>)]) -> (Ran, Option<Evidence>) {
+    let out = dir.join("made.evidence");
+    let _ = std::fs::remove_file(&out);
+    let mut arguments = vec!["--trust", path(trust), "evidence", "make", "--out", path(&out)];
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (dir.join(name), bytes)).collect();
+    for (file, bytes) in &files {
+        std::fs::write(file, bytes).expect("it can be written");
+        arguments.push(path(file));
+    }
+    let ran = consign(arguments).await;
+    let evidence = std::fs::read(&out).ok();
+    (ran, evidence.map(|bytes| Evidence::from_bytes(&bytes).expect("evidence")))
+}
+
 /// A device gives one number to two events. Whoever has both and a passport has the evidence.
-async fn two_events_under_one_number(drill: &mut Drill, trust: &Trust) -> Evidence {
+async fn two_events_under_one_number(drill: &mut Drill, trust: &Path, dir: &Path) -> Evidence {
     let forwarder = drill.parties()[0].clone();
     let desk = drill.enrol(&forwarder, "desk", &[Kind::Register]).await;
     let [one, other] = [PARCEL, OTHER].map(|unit| desk.signs(1, unit, Action::Register));
     drill.prove(&forwarder, &one).await;
     let unit = PARCEL.parse().expect("a unit");
     let file = drill.client(&forwarder).passport(unit, None).await.expect("a passport").passport.0;
-    let passport = Passport::from_bytes(&file).expect("a passport");
-    let signer = Subject::Signer(desk.keyed.id.clone());
-    let entry = passport.entries.into_iter().find(|entry| entry.key == signer);
-    let anchor = Anchor {
-        checkpoint: passport.checkpoint,
-        record: passport.record,
-        path: passport.path,
-        entry: entry.expect("the device's entry"),
+    // The passport has the one; nothing follows from the other alone, or from one event twice.
+    let other = other.bytes().to_vec();
+    let (ran, none) = made(trust, dir, &[("other.event", other.clone())]).await;
+    assert_eq!((ran.code, none), (5, None), "{}", ran.stderr);
+    let known = [("parcel.passport", file.clone()), ("one.event", one.bytes().to_vec())];
+    let (ran, none) = made(trust, dir, &known).await;
+    assert_eq!((ran.code, none), (5, None), "{}", ran.stderr);
+    let (ran, evidence) =
+        made(trust, dir, &[("parcel.passport", file), ("other.event", other)]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let did = "same-number\n  forwarder.desk signed two events under its number 1\n";
+    assert!(ran.stdout.contains(did), "{}", ran.stdout);
+    evidence.expect("evidence")
+}
+
+/// A custodian's device offers one unit to two parties; one takes it on the log, the other on the ramp. The log has
+/// both, and its passport is the evidence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custodian_that_gives_a_unit_to_two_is_shown_by_its_passport() {
+    let mut drill = Drill::start().await;
+    let parties = drill.parties();
+    let [forwarder, airline, handler] = [0, 1, 2].map(|at| parties[at].clone());
+    let desk = drill.enrol(&forwarder, "desk", &[Kind::Register, Kind::Offer]).await;
+    let ramp = drill.enrol(&airline, "ramp", &[Kind::Accept, Kind::Handover]).await;
+    let dock = drill.enrol(&handler, "dock", &[Kind::Accept]).await;
+    let registered = desk.signs(1, PARCEL, Action::Register);
+    let offer = |sequence: u64, to: &PartyId| {
+        let (to, until) = (to.clone(), Millis(4_000_000_000_000));
+        let action = Action::Offer { to, until, terms: Digest::of(&[b"salted terms"]) };
+        desk.sign(Event { basis: Some(registered.id()), ..desk.says(sequence, PARCEL, action) })
     };
-    same_number(Believed::from(trust), &[], &anchor, &one, &other).expect("evidence")
+    let accept = |offer: &SignedEvent| Action::Accept {
+        offer: offer.id(),
+        count: 1,
+        seals: Vec::new(),
+        condition: Condition::Sound,
+        exceptions: Vec::new(),
+    };
+    let (first, second) = (offer(2, &airline), offer(3, &handler));
+    let online = dock.signs(1, PARCEL, accept(&second));
+    let acceptance = Box::new(ramp.signs(1, PARCEL, accept(&first)));
+    let late = Action::Handover { offer: Box::new(first.clone()), acceptance: acceptance.clone() };
+    let late = ramp.signs(2, PARCEL, late);
+    drill.prove(&forwarder, &registered).await;
+    drill.prove(&forwarder, &second).await;
+    drill.prove(&handler, &online).await;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let trust = drill.devnet().layout().trust();
+    let unit: UnitId = PARCEL.parse().expect("a unit");
+    let client = drill.client(&forwarder);
+    let passport = || async { client.passport(unit.clone(), None).await.expect("one").passport.0 };
+    // Before the other party comes with its paper, nobody knows of it.
+    let (ran, none) = made(&trust, dir.path(), &[("before.passport", passport().await)]).await;
+    assert_eq!((ran.code, none), (5, None), "{}", ran.stderr);
+    drill.prove(&airline, &late).await;
+    let both = || async { client.unit(unit.clone(), None).await.is_ok_and(|unit| unit.events == 4) };
+    drill.until("the node has committed it", both).await;
+    let covered = || async {
+        let file = Passport::from_bytes(&passport().await).expect("a passport");
+        file.entered.len() == 4
+    };
+    drill.until("a passport covers it", covered).await;
+    let (ran, evidence) = made(&trust, dir.path(), &[("after.passport", passport().await)]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("double-offer\n  forwarder"), "{}", ran.stdout);
+    let file = dir.path().join("made.evidence");
+    let verified = consign(["verify", path(&file), "--trust", path(&trust)]).await;
+    assert_eq!(verified.code, 6, "{}", verified.stderr);
+    assert_eq!(evidence.expect("evidence").case.kind().as_str(), "double-offer");
+    drill.finish().await;
+}
+
+/// A node's log key under two roots of one size.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_key_that_signs_two_roots_is_named() {
+    let drill = Drill::start().await;
+    let (dir, layout) = (tempfile::tempdir().expect("a directory"), drill.devnet().layout());
+    let origin = drill.devnet().genesis().origin().to_owned();
+    let key = |party: &PartyId| keys::read(&layout.key(party, Purpose::Log), Purpose::Log);
+    let note = |party: &PartyId, root: u8| {
+        let checkpoint = Checkpoint {
+            origin: origin.clone(),
+            size: TreeSize(7),
+            root: TreeRoot(Digest([root; 32])),
+        };
+        let signed = checkpoint.signed(&key(party).expect("its key")).expect("a note");
+        signed.to_string().into_bytes()
+    };
+    let [airline, handler] = [1, 2].map(|at| drill.parties()[at].clone());
+    let trust = layout.trust();
+    let two = [("one.checkpoint", note(&airline, 1)), ("other.checkpoint", note(&airline, 2))];
+    let (ran, evidence) = made(&trust, dir.path(), &two).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let did = format!("{airline} signed two roots of {origin} at size 7 with a log key");
+    assert!(ran.stdout.contains(&did), "{}", ran.stdout);
+    assert_eq!(evidence.expect("evidence").case.kind().as_str(), "log-signature");
+    // Two nodes that each signed one: each may be the honest one.
+    let of_two = [("one.checkpoint", note(&airline, 1)), ("other.checkpoint", note(&handler, 2))];
+    let (ran, none) = made(&trust, dir.path(), &of_two).await;
+    assert_eq!((ran.code, none), (5, None), "{}", ran.stderr);
+    drill.finish().await;
 }
 
 /// Handed to one node, evidence is kept there alone and stops nobody. Reported, every node has it and the
@@ -58,7 +172,7 @@ async fn evidence_is_kept_by_one_node_until_a_report_brings_it_to_all() {
     let trust = std::fs::read_to_string(&trust_path).expect("the trust file");
     let trust = Trust::from_json(&trust).expect("a trust file");
     let reporter = drill.enrol(&handler, "office", &[Kind::Report]).await;
-    let evidence = two_events_under_one_number(&mut drill, &trust).await;
+    let evidence = two_events_under_one_number(&mut drill, &trust_path, dir.path()).await;
     let (id, file) = (evidence.id().to_string(), dir.path().join("file.evidence"));
     std::fs::write(&file, evidence.to_bytes()).expect("it can be written");
     let urls =

@@ -1,15 +1,17 @@
-//! `consign evidence`: handed in, reported, listed, fetched.
+//! `consign evidence`: made, handed in, reported, listed, fetched.
 //!
 //! A node that is handed a file keeps and serves it. The ledger knows of it once somebody who is enrolled
 //! signs a report.
+
+mod make;
 
 use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use consign_ledger::evidence::Evidence;
+use consign_ledger::evidence::{self, Believed, Evidence};
 use consign_rpc::params::{GetEvidence, SubmitEvidence};
-use consign_rpc::views::{Base64, EvidencePage, EvidenceView, ReportedView};
+use consign_rpc::views::{Base64, EvidencePage, EvidenceView, ReportedView, Text};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::event::{Action, Event, SignedEvent, Subject};
@@ -24,10 +26,13 @@ use crate::failure::{Exit, Failure, chain};
 use crate::instant;
 use crate::keys;
 use crate::node::{Node, within};
+use crate::verify::read_trust;
 
 /// `consign evidence`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make an evidence file of what contradicts itself
+    Make(make::MakeArgs),
     /// Hand an evidence file to a node; with --device, report it on the ledger
     Submit(SubmitArgs),
     /// List the evidence that a node has, newest first
@@ -70,6 +75,7 @@ pub struct SubmitArgs {
 /// When a file is none, or the node says no.
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Make(args) => make::make(console, global, args),
         Command::Submit(args) => submit(console, global, args).await,
         Command::List => list(console, global).await,
         Command::Get { evidence, out } => get(console, global, evidence, out).await,
@@ -86,7 +92,18 @@ async fn submit(console: &Console, global: &Global, args: SubmitArgs) -> Result<
     let (Some(device), Some(key), Some(sequence)) = (args.device, args.key, args.sequence) else {
         return console.result(&Kept { evidence: view, file: args.file });
     };
-    let subject = view.accused.iter().find_map(|accused| accused.signer.clone());
+    // The node's word for whom it names is not needed where there is a trust file.
+    let subject = match &global.trust {
+        Some(trust) => {
+            let trust = read_trust(trust)?;
+            let accused = evidence::verify(&file, Believed::from(&trust)).map_err(|e| {
+                let help = "it does not hold for whoever believes this trust file; nothing was signed";
+                Failure::new(Exit::Integrity, "bad_evidence", chain(&e), help)
+            })?;
+            accused.iter().find_map(|accused| accused.who.signer()).map(Text)
+        }
+        None => view.accused.iter().find_map(|accused| accused.signer.clone()),
+    };
     let subject = subject.ok_or_else(|| {
         let why = "the evidence names nobody whom a report can be about";
         Failure::new(

@@ -135,20 +135,21 @@ impl Held {
     }
 
     fn evidence(&self, believed: Believed<'_>) -> Option<Evidence> {
-        self.of_notes(believed).or_else(|| self.of_numbers(believed)).or_else(|| self.of_offers(believed))
+        self.of_notes(believed)
+            .or_else(|| self.of_numbers(believed))
+            .or_else(|| self.of_offers(believed))
     }
 
     fn of_notes(&self, believed: Believed<'_>) -> Option<Evidence> {
         let notes: Vec<(usize, &Note)> = self.notes.iter().enumerate().collect();
-        let pairs = notes.iter().flat_map(|(at, one)| {
-            notes.iter().skip(at + 1).map(move |(_, other)| (*one, *other))
-        });
+        let pairs = notes
+            .iter()
+            .flat_map(|(at, one)| notes.iter().skip(at + 1).map(move |(_, other)| (*one, *other)));
         // Those whose files bring the changes of the set along, and none.
         let sets = self.passports.iter().map(|passport| passport.sets.as_slice());
         let sets: Vec<_> = sets.chain([&[][..]]).collect();
         pairs.into_iter().find_map(|(one, other)| {
-            let cosigned =
-                sets.iter().find_map(|sets| two_checkpoints(believed, sets, one, other));
+            let cosigned = sets.iter().find_map(|sets| two_checkpoints(believed, sets, one, other));
             cosigned.or_else(|| log_signature(believed, one, other))
         })
     }
@@ -165,7 +166,7 @@ impl Held {
         let keys = self.passports.iter().flat_map(|passport| {
             let signers =
                 passport.entries.iter().filter(|entry| matches!(entry.key, Subject::Signer(_)));
-            signers.map(move |entry| (passport, anchor(passport, entry)))
+            signers.filter_map(move |entry| Some((passport, Anchor::of_passport(passport, entry)?)))
         });
         let keys: Vec<_> = keys.collect();
         self.events.iter().find_map(|one| {
@@ -185,15 +186,6 @@ impl Held {
                 same.flat_map(|other| other.entries.iter().cloned()).collect();
             double_offer(believed, passport, &signers, &self.events())
         })
-    }
-}
-
-fn anchor(passport: &Passport, entry: &Proven) -> Anchor {
-    Anchor {
-        checkpoint: passport.checkpoint.clone(),
-        record: passport.record.clone(),
-        path: passport.path.clone(),
-        entry: entry.clone(),
     }
 }
 

@@ -97,7 +97,8 @@ async fn submit(console: &Console, global: &Global, args: SubmitArgs) -> Result<
         Some(trust) => {
             let trust = read_trust(trust)?;
             let accused = evidence::verify(&file, Believed::from(&trust)).map_err(|e| {
-                let help = "it does not hold for whoever believes this trust file; nothing was signed";
+                let help =
+                    "it does not hold for whoever believes this trust file; nothing was signed";
                 Failure::new(Exit::Integrity, "bad_evidence", chain(&e), help)
             })?;
             accused.iter().find_map(|accused| accused.who.signer()).map(Text)

@@ -98,7 +98,8 @@ impl State {
             if note.is_empty() && known.contains(state_file(&log.origin).as_str()) {
                 let message =
                     format!("{} does not hold what was cosigned of {}", dir.display(), log.origin);
-                let help = "restore its file, or make a new witness: this one must not cosign that log";
+                let help =
+                    "restore its file, or make a new witness: this one must not cosign that log";
                 return Err(Failure::new(Exit::Refused, "state_lost", message, help));
             }
             seen.insert(log.origin.clone(), (last, note));

@@ -18,7 +18,9 @@ use consign_types::party::SignerId;
 use super::notes::{cosigners, goes_back, log_keys, signed_text};
 use super::{Anchor, Believed, Case, DoubleOffer, Evidence, Leaf, Notes, verify};
 use crate::entry::EntryKey;
-use crate::passport::{BuildError, Passport, Proven, SetLink, Source, cosigned, follow_sets};
+use crate::passport::{
+    BuildError, Passport, Proven, SetLink, Source, cosigned, follow_sets, without_outsiders,
+};
 
 /// A leaf that was seen under a checkpoint.
 #[derive(Clone, Copy, Debug)]
@@ -128,12 +130,25 @@ impl Anchor {
         let (value, proof) = source.entry(&key).map_err(BuildError::Source)?;
         let Some(value) = value else { return Ok(None) };
         let checkpoint = Checkpoint::from_text(latest.note.text())?;
+        let cosigned = cosigned(&latest.note, &checkpoint, &latest.set)?;
         Ok(Some(Self {
-            checkpoint: cosigned(&latest.note, &checkpoint, &latest.set)?,
+            checkpoint: without_outsiders(&cosigned)?,
             record: latest.record,
             path: latest.path,
             entry: Proven { key: Subject::Signer(signer.clone()), value, proof },
         }))
+    }
+}
+
+impl Anchor {
+    /// An entry of a passport, for whoever believes the validators alone; none where the checkpoint is none.
+    pub fn of_passport(passport: &Passport, entry: &Proven) -> Option<Self> {
+        Some(Self {
+            checkpoint: without_outsiders(&passport.checkpoint).ok()?,
+            record: passport.record.clone(),
+            path: passport.path.clone(),
+            entry: entry.clone(),
+        })
     }
 }
 

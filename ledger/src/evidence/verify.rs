@@ -103,6 +103,7 @@ fn signer_of(
         checkpoint: &anchor.checkpoint,
         record: &anchor.record,
         path: &anchor.path,
+        witnesses: None,
     };
     established.check(believed.trust).map_err(bad_anchor)?;
     let entry = &anchor.entry;

@@ -9,11 +9,13 @@ use consign_types::checkpoint::{Checkpoint, Proven as Cosigned};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::merkle::{self, BadProof, InclusionProof};
+use consign_types::note::VerifierKey;
 use consign_types::trust::{EarlierSet, Trust};
 use consign_types::validator::ValidatorSet;
 
 use super::lines;
-use super::{BadPassport, BadSetLink, SetLink};
+use super::{BadEntry, BadPassport, BadSetLink, ProvenLog, SetLink};
+use crate::entry::{EntryKey, LogState};
 
 /// The parts of a file that establish a block record.
 pub struct Anchor<'a> {
@@ -21,15 +23,32 @@ pub struct Anchor<'a> {
     pub checkpoint: &'a str,
     pub record: &'a BlockRecord,
     pub path: &'a [Digest],
+    pub witnesses: Option<&'a ProvenLog>,
 }
 
 impl Anchor<'_> {
     /// Checks them, from the outside in.
     pub fn check(&self, trust: &Trust) -> Result<Cosigned, BadPassport> {
         let followed = follow_sets(self.sets, trust, Some(self.record.height))?;
-        let cosigned = lines::check(self.checkpoint, trust, followed.set)?;
+        // Believed only once the record is: by the lines that are known without it.
+        let others = self.other_witnesses()?;
+        let cosigned = lines::check(self.checkpoint, trust, followed.set, &others)?;
         self.check_record(&cosigned.checkpoint, trust, followed)?;
         Ok(cosigned)
+    }
+
+    /// Witnesses that the network names, under the record's map root.
+    fn other_witnesses(&self) -> Result<Vec<VerifierKey>, BadPassport> {
+        let Some(ProvenLog { value, proof }) = self.witnesses else { return Ok(Vec::new()) };
+        proof
+            .verify(self.record.map_root, &EntryKey::Log, Some(value))
+            .map_err(|why| BadPassport::Witnesses(BadEntry::Proof(why)))?;
+        let malformed = |why| BadPassport::Witnesses(BadEntry::Value(why));
+        let log = LogState::from_bytes(value).map_err(malformed)?;
+        if log.addresses.is_none() || log.witnesses.is_empty() {
+            return Err(BadPassport::Witnesses(BadEntry::Unused));
+        }
+        Ok(log.witnesses)
     }
 
     fn check_record(

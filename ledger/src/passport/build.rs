@@ -23,8 +23,8 @@ use consign_types::validator::ValidatorSet;
 use super::lines;
 use super::replay::{Change, touch};
 use super::verify::each_signer;
-use super::{Entered, Passport, Proven, SetLink};
-use crate::entry::EntryKey;
+use super::{Entered, Passport, Proven, ProvenLog, SetLink};
+use crate::entry::{EntryKey, LogState};
 use crate::map::MapProof;
 use crate::unit::{Around, UnitState};
 
@@ -149,21 +149,40 @@ pub fn build<S: Source>(
     if sets.len() > PASSPORT_SETS_MAX {
         return Err(BuildError::TooLong);
     }
+    let cosigned = lines::cosigned(&latest.note, &checkpoint, &latest.set)?;
+    let witnesses = witnesses(source, &cosigned)?;
     let passport = Passport {
         network: source.network(),
         unit: unit.clone(),
-        checkpoint: lines::cosigned(&latest.note, &checkpoint, &latest.set)?,
+        checkpoint: cosigned,
         record: latest.record,
         path: latest.path,
         entries,
         entered,
         sets,
+        witnesses,
     };
     let bytes: usize = passport.entered.iter().map(|entered| entered.event.len()).sum();
     if bytes.max(passport.to_bytes().len()) > PASSPORT_BYTES_MAX {
         return Err(BuildError::TooLong);
     }
     Ok(passport)
+}
+
+/// The entry that names the witnesses, where a line is by one that the genesis may not name.
+fn witnesses<S: Source>(
+    source: &S,
+    cosigned: &str,
+) -> Result<Option<ProvenLog>, BuildError<S::Error>> {
+    let note: Note = cosigned.parse()?;
+    if !lines::has_outsiders(&note) {
+        return Ok(None);
+    }
+    let (value, proof) = source.entry(&EntryKey::Log).map_err(BuildError::Source)?;
+    let value = value.ok_or(BuildError::Inconsistent("the log's entry is missing"))?;
+    let log = LogState::from_bytes(&value)?;
+    let decided = log.addresses.is_some() && lines::has_line_of(&note, &log.witnesses);
+    Ok(decided.then_some(ProvenLog { value, proof }))
 }
 
 type Followed = (Vec<Entered>, Vec<UnitId>, BTreeSet<SignerId>);

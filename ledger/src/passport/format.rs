@@ -20,7 +20,8 @@ use consign_types::unit::UnitId;
 use consign_types::validator::ValidatorSet;
 
 use super::words::{Piece, Words};
-use super::{Entered, Passport, Proven, SetLink};
+use super::{Entered, Passport, Proven, ProvenLog, SetLink};
+use crate::entry::LogState;
 use crate::map::MapProof;
 use crate::signer::SignerState;
 use crate::unit::{COUNTERS, Counters, UnitState};
@@ -48,7 +49,12 @@ impl Canonical for Passport {
     const BYTES_MAX: usize = PASSPORT_BYTES_MAX;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(9).sure().str(TAG).sure().bytes(self.network.as_bytes()).sure();
+        to.array(9 + u64::from(self.witnesses.is_some()))
+            .sure()
+            .str(TAG)
+            .sure()
+            .bytes(self.network.as_bytes())
+            .sure();
         to.str(self.unit.as_str()).sure().str(&self.checkpoint).sure();
         self.record.write(to);
         write_hashes(&self.path, to);
@@ -77,10 +83,17 @@ impl Canonical for Passport {
         for link in &self.sets {
             write_link(link, to);
         }
+        if let Some(ProvenLog { value, proof }) = &self.witnesses {
+            to.array(2).sure().bytes(value).sure();
+            write_hashes(proof.siblings(), to);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(9)?;
+        let items = from.array()?;
+        if !(9..=10).contains(&items) {
+            return Err(from.error("neither 9 nor 10 items"));
+        }
         if from.text()? != TAG {
             return Err(from.error("another tag"));
         }
@@ -107,8 +120,19 @@ impl Canonical for Passport {
         let entries = entries.into_iter().map(finish).collect::<Result<Vec<_>, _>>()?;
         let sets = from.list(PASSPORT_SETS_MAX, read_link)?;
         let checkpoint = checkpoint.to_string();
-        Ok(Self { network, unit, checkpoint, record, path, entries, entered, sets })
+        let witnesses = if items == 10 { Some(read_log(from)?) } else { None };
+        Ok(Self { network, unit, checkpoint, record, path, entries, entered, sets, witnesses })
     }
+}
+
+fn read_log(from: &mut Reader<'_>) -> Result<ProvenLog, DecodeError> {
+    from.array_of(2)?;
+    let value = from.bytes()?;
+    if value.len() > LogState::BYTES_MAX {
+        return Err(from.error("an entry that is too long"));
+    }
+    let proof = MapProof::of_present(read_hashes(SIBLINGS_MAX, from)?);
+    Ok(ProvenLog { value: value.to_vec(), proof })
 }
 
 pub(crate) fn write_entry(entry: &Proven, to: &mut Writer<'_>) {

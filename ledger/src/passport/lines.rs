@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 use consign_types::checkpoint::{Checkpoint, Cosignature, NotProven, Proven, cosigner_key};
 use consign_types::codec::DecodeError;
 use consign_types::limits::WITNESSES_MAX;
-use consign_types::note::{Note, NoteSignature};
+use consign_types::note::{Note, NoteSignature, VerifierKey};
 use consign_types::trust::Trust;
 use consign_types::validator::ValidatorSet;
+use consign_types::witness::newest;
 
 use super::verify::BadPassport;
 
@@ -46,6 +47,7 @@ pub(super) fn check(
     checkpoint: &str,
     trust: &Trust,
     set: &ValidatorSet,
+    others: &[VerifierKey],
 ) -> Result<Proven, BadPassport> {
     let malformed = |why| BadPassport::Checkpoint(NotProven::Malformed(why));
     let note: Note = checkpoint.parse().map_err(malformed)?;
@@ -62,13 +64,49 @@ pub(super) fn check(
     }
     let outside: Vec<_> = lines.collect();
     let ascending = outside.windows(2).all(|pair| key_of(pair[0]) < key_of(pair[1]));
-    // That those hold whom the trust file names was checked with the demand for them. Others count for nothing:
-    // the members may have decided on witnesses since the file was made.
-    let plausible = outside.iter().all(|line| may_witness(line, &trust.origin));
-    if !ascending || !plausible || outside.len() > WITNESSES_MAX {
+    // That those hold whom the trust file names was checked with the demand for them. Of others the network may
+    // say who they are: the members may have decided on witnesses since the file was made.
+    let known = |line: &NoteSignature| {
+        trust.witnesses.keys.iter().chain(others).any(|key| names(key, line))
+    };
+    if !ascending || !outside.iter().all(|line| known(line)) {
+        return Err(BadPassport::CheckpointLines);
+    }
+    for key in others {
+        newest(&note, &proven.checkpoint, key).map_err(BadPassport::Checkpoint)?;
+    }
+    // Whoever says who they are says it for somebody.
+    if !others.is_empty() && !has_line_of(&note, others) {
         return Err(BadPassport::CheckpointLines);
     }
     Ok(proven)
+}
+
+fn names(key: &VerifierKey, line: &NoteSignature) -> bool {
+    (key.name(), key.key_id()) == key_of(line)
+}
+
+/// Whether one of these witnessed it.
+pub fn has_line_of(note: &Note, keys: &[VerifierKey]) -> bool {
+    note.signatures().iter().any(|line| keys.iter().any(|key| names(key, line)))
+}
+
+#[cfg(feature = "tree")]
+/// The text of the note without the lines of witnesses: for whoever believes the validators alone.
+pub fn without_outsiders(checkpoint: &str) -> Result<String, DecodeError> {
+    let note: Note = checkpoint.parse()?;
+    let origin = note.text().lines().next().unwrap_or_default();
+    let mut own = Note::new(note.text().to_string())?;
+    let lines = note.signatures().iter().filter(|line| !may_witness(line, origin));
+    lines.for_each(|line| own.add(line.clone()));
+    Ok(own.to_string())
+}
+
+#[cfg(feature = "tree")]
+/// Whether somebody may have witnessed it.
+pub fn has_outsiders(note: &Note) -> bool {
+    let origin = note.text().lines().next().unwrap_or_default();
+    note.signatures().iter().any(|line| may_witness(line, origin))
 }
 
 /// What lines of witnesses are in order of.

@@ -49,7 +49,7 @@ pub use build::{BuildError, Latest, Recorded, Source, build};
 pub use custody::{Custodian, Holding};
 pub use flag::Flag;
 #[cfg(feature = "tree")]
-pub(crate) use lines::cosigned;
+pub(crate) use lines::{cosigned, without_outsiders};
 pub use story::{Line, story};
 pub use verify::{BadEntry, BadPassport, BadSetLink, Stay, Step, Verified, read, verify};
 
@@ -72,6 +72,18 @@ pub struct Passport {
     pub entered: Vec<Entered>,
     /// Changes of the validator set from the trust file's on.
     pub sets: Vec<SetLink>,
+    /// Who the network's witnesses are, where members decided that after the genesis and a line under the
+    /// checkpoint is by one of them.
+    pub witnesses: Option<ProvenLog>,
+}
+
+/// The entry of the log in the unit map, with its proof.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProvenLog {
+    /// The value's bytes.
+    pub value: Vec<u8>,
+    /// That it has this value.
+    pub proof: MapProof,
 }
 
 /// An entry of the unit map with its proof.

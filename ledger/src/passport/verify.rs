@@ -131,6 +131,9 @@ pub enum BadPassport {
         #[source]
         why: BadEntry,
     },
+    /// The entry that says who the witnesses are.
+    #[error("the entry that names the network's witnesses does not hold")]
+    Witnesses(#[source] BadEntry),
     /// Entries out of order, or twice.
     #[error("entries are not in ascending order, each once")]
     EntryOrder,
@@ -279,6 +282,7 @@ pub fn verify(passport: &Passport, trust: &Trust) -> Result<Verified, BadPasspor
         checkpoint: &passport.checkpoint,
         record,
         path: &passport.path,
+        witnesses: passport.witnesses.as_ref(),
     }
     .check(trust)?;
     let entries = Entries::check(passport)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use consign_ledger::apply::{BlockContext, Named, Outcome};
-use consign_ledger::entry::{EntryKey, genesis_writes};
+use consign_ledger::entry::{EntryKey, LogState, genesis_writes};
 use consign_ledger::log::{Frontier, TileHashes, inclusion_proof};
 use consign_ledger::map::{MapProof, MemoryMap, prove, update};
 use consign_ledger::passport::{Latest, Passport, Proven, Recorded, SetLink, Source, build};
@@ -236,7 +236,8 @@ impl Source for Node {
         genesis().network()
     }
 
-    /// Signed by the node's log key too, and cosigned by all, each a second after the one before.
+    /// Signed by the node's log key too, and cosigned by all, each a second after the one before; and by the
+    /// network's witnesses, whose keys go by their names.
     fn latest(&self) -> Result<Latest, Infallible> {
         let checkpoint = self.checkpoint();
         let mut note: Note = checkpoint.signed(&key("airline log")).unwrap();
@@ -245,6 +246,11 @@ impl Source for Node {
             let line = cosigner_key(&checkpoint.origin, &party(name), secret.public()).unwrap();
             let time_s = self.record.time.seconds() + at as u64;
             note.add(checkpoint.cosign(&secret, time_s).line(&line));
+        }
+        let (log, _) = self.entry(&EntryKey::Log)?;
+        let log = LogState::from_bytes(&log.unwrap()).unwrap();
+        for witness in &log.witnesses {
+            note.add(checkpoint.cosign(&key(witness.name()), 100).line(witness));
         }
         let index = LeafIndex(checkpoint.size.0 - 1);
         let path = inclusion_proof(&self.hashes, index, checkpoint.size).unwrap().path;

@@ -112,7 +112,8 @@ async fn a_custodian_that_gives_a_unit_to_two_is_shown_by_its_passport() {
     let (ran, none) = made(&trust, dir.path(), &[("before.passport", passport().await)]).await;
     assert_eq!((ran.code, none), (5, None), "{}", ran.stderr);
     drill.prove(&airline, &late).await;
-    let both = || async { client.unit(unit.clone(), None).await.is_ok_and(|unit| unit.events == 4) };
+    let both =
+        || async { client.unit(unit.clone(), None).await.is_ok_and(|unit| unit.events == 4) };
     drill.until("the node has committed it", both).await;
     let covered = || async {
         let file = Passport::from_bytes(&passport().await).expect("a passport");

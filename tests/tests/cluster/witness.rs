@@ -4,15 +4,18 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use consign_cli::keys::{self, Purpose};
+use consign_ledger::passport::{self, Passport};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{Ran, consign, consign_running};
 use consign_tests::drill::http;
 use consign_types::block::TreeSize;
 use consign_types::checkpoint::{Checkpoint, cosigner_key};
+use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, TreeRoot};
 use consign_types::event::{Action, Kind, SignedEvent};
 use consign_types::note::Note;
 use consign_types::trust::Trust;
+use consign_types::unit::UnitId;
 use consign_types::witness::{AddCheckpoint, Witness, state_file};
 use tokio::process::Child;
 
@@ -167,5 +170,19 @@ async fn a_witness_cosigns_growth_and_the_network_goes_on_without_it() {
     scene.drill.prove(&party, &fourth).await;
     let receipt = scene.until_witnessed(&fourth).await;
     assert_eq!(scene.verify(&receipt, &[]).await.code, 0);
+    // Whoever does not know the witness learns from the passport that it is one, and counts it for nothing.
+    let unit: UnitId = "trk/forwarder/WITNESSED-4".parse().expect("a unit");
+    let client = scene.drill.client(&party);
+    let passport = || async { client.passport(unit.clone(), None).await.expect("one").passport.0 };
+    let names_it = || async {
+        let passport = Passport::from_bytes(&passport().await).expect("a passport");
+        passport.witnesses.is_some()
+    };
+    scene.drill.until("the passport says who witnesses", names_it).await;
+    let text = std::fs::read_to_string(scene.drill.devnet().layout().trust()).expect("it");
+    let mut trust = Trust::from_json(&text).expect("a trust file");
+    trust.witnesses = Default::default();
+    let verified = passport::read(&passport().await, &trust).expect("it holds");
+    assert_eq!(verified.checkpoint.witnessed.names, [""; 0]);
     scene.drill.finish().await;
 }

@@ -12,14 +12,18 @@ use consign_ledger::map::MapProof;
 use consign_ledger::passport::{self, Passport};
 use consign_types::block::{BlockRecord, LeafIndex};
 use consign_types::certificate::Certificate;
+use consign_types::claim::Claim;
 use consign_types::checkpoint::{self, Checkpoint};
 use consign_types::codec::Canonical;
 use consign_types::cose_receipt::TransparentEvent;
+use consign_types::digest::encode_hex;
 use consign_types::event::SignedEvent;
 use consign_types::genesis::Genesis;
+use consign_types::invite::Invite;
 use consign_types::merkle;
 use consign_types::note::Note;
 use consign_types::receipt::Receipt;
+use consign_types::signature_line::judge_lines;
 use consign_types::trust::Trust;
 use consign_types::witness::decide;
 
@@ -65,6 +69,11 @@ pub const TARGETS: &[Target] = &[
         feed: cose_receipt,
     },
     Target { name: "witness", example: ("witness.md", "text request"), feed: witness },
+    Target { name: "event_p256", example: ("event.md", "hex p256-event"), feed: handed_in },
+    Target { name: "proposal", example: ("governance.md", "hex proposal"), feed: event },
+    Target { name: "claim", example: ("device-claim.md", "text claim"), feed: claim },
+    Target { name: "invite", example: ("joining.md", "text invite"), feed: invite },
+    Target { name: "signature_line", example: ("event.md", "hex p256-event"), feed: signature },
 ];
 
 /// The target of this name.
@@ -87,6 +96,36 @@ fn event(bytes: &[u8], _: &Trust) {
         let again = SignedEvent::decode(event.bytes()).expect("it was decoded before");
         assert_eq!((again.id(), again.leaf_hash()), (event.id(), merkle::leaf_hash(bytes)));
     }
+}
+
+/// As a node takes it from outside: what it makes of it, everybody else reads.
+fn handed_in(bytes: &[u8], trust: &Trust) {
+    event(bytes, trust);
+    if let Ok(taken) = SignedEvent::decode_submitted(bytes) {
+        assert_eq!(SignedEvent::decode(taken.bytes()), Ok(taken), "one form of it");
+    }
+}
+
+fn claim(bytes: &[u8], _: &Trust) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(claim) = text.trim_end().parse::<Claim>() {
+        assert_eq!(claim.to_string(), text.trim_end(), "one claim, one text");
+    }
+}
+
+fn invite(bytes: &[u8], _: &Trust) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(invite) = text.trim_end().parse::<Invite>() {
+        assert_eq!(invite.to_string(), text.trim_end(), "one invitation, one text");
+    }
+}
+
+/// Bytes as text, and as the words of a line.
+fn signature(bytes: &[u8], _: &Trust) {
+    let _ = judge_lines(&String::from_utf8_lossy(bytes)).count();
+    let half = encode_hex(&bytes[..bytes.len() / 2]);
+    let whole = format!("p256 {half} {half} {}", encode_hex(bytes));
+    let _ = judge_lines(&whole).count();
 }
 
 fn receipt(bytes: &[u8], trust: &Trust) {

@@ -24,7 +24,6 @@ pub mod door;
 pub mod entry;
 #[cfg(feature = "tree")]
 pub mod errors;
-#[cfg(feature = "tree")]
 pub mod evidence;
 pub mod governance;
 pub mod log;

@@ -9,12 +9,15 @@ export interface Answer {
 
 /**
  * Stable. `ok`; `integrity` (the bytes do not hold together); `incomplete` (the receipt does not carry its
- * event); `trust` (nobody whom the trust file names stands by it, or there is no trust file); `bad_trust`
+ * event); `misbehaviour` (the file proves it: see `accused`); `log_key_alone` (one log key says so, and no quorum); `trust` (nobody whom the trust file names stands by it, or there is no trust file); `bad_trust`
  * (the trust file is none); `other_holder`, `flagged`, `unknown_flag`, `stale` (what was asked is not so);
  * `too_large`; `internal` (a fault of the verifier).
  */
 export type Code =
   | "ok"
+  | "misbehaviour"
+  | "log_key_alone"
+  | "not_a_passport"
   | "integrity"
   | "incomplete"
   | "trust"
@@ -58,6 +61,8 @@ export interface Verification {
   flags?: Flag[];
   /** A line for each event. */
   story?: string[];
+  /** Whom evidence names, and what each did. */
+  accused?: string[];
   /** What was asked and is not so. */
   unmet: Unmet[];
 }
@@ -84,6 +89,12 @@ export interface Verifier {
     nowSeconds: number,
     options?: Options,
   ): Verification;
+
+  /**
+   * Judges lines `ed25519|p256 KEY MESSAGE SIGNATURE` (hexadecimal, an empty message `-`) as a node judges signatures of
+   * events: `holds`, or why not, for each.
+   */
+  checkSignatures(lines: string): string[];
 }
 
 /** Compiles the module from its bytes. */

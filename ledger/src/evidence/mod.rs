@@ -14,6 +14,7 @@ mod custodian;
 mod errors;
 mod fault;
 mod format;
+#[cfg(feature = "tree")]
 mod make;
 mod notes;
 mod verify;
@@ -33,6 +34,7 @@ use crate::passport::{Proven, SetLink};
 
 pub use errors::{BadEvidence, Part, Why};
 pub use fault::FaultId;
+#[cfg(feature = "tree")]
 pub use make::{
     Seen, double_offer, double_vote, growth, log_signature, same_number, two_checkpoints,
 };

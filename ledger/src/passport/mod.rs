@@ -42,7 +42,6 @@ use crate::map::MapProof;
 use crate::unit::Counters;
 
 pub use anchor::advanced;
-#[cfg(feature = "tree")]
 pub(crate) use anchor::{Anchor, follow_sets};
 #[cfg(feature = "tree")]
 pub use build::{BuildError, Latest, Recorded, Source, build};

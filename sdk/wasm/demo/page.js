@@ -55,14 +55,17 @@ async function show() {
 }
 
 function told(found) {
-  const said = !found.verified ? "NOT VERIFIED" : found.unmet.length ? "VERIFIED, BUT NOT AS ASKED" : "VERIFIED";
+  const said = found.accused ? "MISBEHAVIOUR PROVEN" : !found.verified ? "NOT VERIFIED" : found.unmet.length ? "VERIFIED, BUT NOT AS ASKED" : "VERIFIED";
   const parts = [
-    element("h2", "said " + (found.verified && !found.unmet.length ? "ok" : "failed"), said),
+    element("h2", "said " + (found.code === "ok" ? "ok" : "failed"), said),
     element("p", "subject", found.subject),
     list("answers", QUESTIONS.map((name) => answer(name, found[name]))),
   ];
   if (found.unmet.length) {
     parts.push(list("answers unmet", found.unmet.map((unmet) => element("li", "", "Not so: " + unmet.detail))));
+  }
+  if (found.accused) {
+    parts.push(list("answers accused", found.accused.map((accused) => element("li", "", accused))));
   }
   if (found.story) {
     parts.push(element("p", "holder", "Holder: " + found.holder));

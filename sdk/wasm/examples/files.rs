@@ -13,6 +13,7 @@ use consign_ledger::passport::{Passport, read};
 use consign_types::block::{LeafIndex, TreeSize};
 use consign_types::checkpoint::{Checkpoint, cosigner_key};
 use consign_types::codec::Canonical as _;
+use consign_types::cose_receipt::{CoseReceipt, ReceiptSecret, TransparentEvent};
 use consign_types::digest::{Digest, TreeRoot};
 use consign_types::merkle::node_hash;
 use consign_types::receipt::Receipt;
@@ -20,6 +21,7 @@ use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_wasm::{Asked, verify};
 
+use support::faults::number;
 use support::node::{Node, trust, validators};
 use support::scene::{EXCURSION, OBSERVE, into};
 use support::{Desk, PARTIES, genesis, key, party};
@@ -37,12 +39,17 @@ fn main() {
     let folder = Path::new(&folder);
     fs::create_dir_all(folder).unwrap();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
-    let (trust, other) = (trust(), Trust { validators: validators(" other"), ..trust() });
+    let logs = vec![(party("airline"), key("airline log").public())];
+    let trust = Trust { logs, ..trust() };
+    let other = Trust { validators: validators(" other"), logs: Vec::new(), ..trust.clone() };
     let (ten, trailer, receipt) = (ten_events(), trailer(), receipt(&trust));
+    let (evidence, cose) = (number(&desk(), SIGNER, 9).to_bytes(), cose());
     assert!(read(&ten, &trust).is_ok() && read(&trailer, &trust).is_ok());
     write("ten.passport", &ten);
     write("trailer.passport", &trailer);
     write("receipt.tlog-proof", receipt.as_bytes());
+    write("number.evidence", &evidence);
+    write("event.cose", &cose);
     write("trust.json", trust.to_json().as_bytes());
     write("other-trust.json", other.to_json().as_bytes());
     write("bad-trust.json", trust.to_json().replace("\"epoch\": 0", "\"epoch\": -1").as_bytes());
@@ -57,6 +64,8 @@ fn main() {
         ("ten.passport", ten.as_slice()),
         ("trailer.passport", &trailer),
         ("receipt.tlog-proof", receipt.as_bytes()),
+        ("number.evidence", &evidence),
+        ("event.cose", &cose),
     ] {
         case(file, bytes, "trust.json", Some(&trust));
         case(file, bytes, "other-trust.json", Some(&other));
@@ -68,6 +77,15 @@ fn main() {
         let name = format!("forged-{region}.passport");
         write(&name, &forged);
         case(&name, &forged, "trust.json", Some(&trust));
+    }
+    for (file, bytes) in [("number.evidence", &evidence), ("event.cose", &cose)] {
+        for region in 0..8 {
+            let mut forged = bytes.clone();
+            forged[bytes.len() * region / 8 + 1] ^= 1;
+            let name = format!("forged-{region}-{file}");
+            write(&name, &forged);
+            case(&name, &forged, "trust.json", Some(&trust));
+        }
     }
     write("cases.json", format!("[{}]\n", cases.join(",\n")).as_bytes());
 }
@@ -106,6 +124,21 @@ fn passport(desk: &Desk, unit: &consign_types::unit::UnitId) -> Vec<u8> {
     let bytes = passport.to_bytes();
     assert_eq!(Passport::from_bytes(&bytes), Ok(passport));
     bytes
+}
+
+/// An event with a COSE receipt by one log key.
+fn cose() -> Vec<u8> {
+    let desk = desk();
+    let event = desk.say(ON_P256, &support::unit("A"), OBSERVE).into_signed();
+    let other = Digest::of(&[b"the other leaf"]);
+    let root = TreeRoot(node_hash(&event.leaf_hash().0, &other));
+    let origin = genesis().origin().to_owned();
+    let checkpoint = Checkpoint { origin, size: TreeSize(2), root };
+    let key = key("airline log");
+    let secret = ReceiptSecret::Ed25519(&key);
+    let receipt =
+        CoseReceipt::issue(&event, LeafIndex(0), vec![other], &checkpoint, secret).unwrap();
+    TransparentEvent { event, receipt }.to_bytes()
 }
 
 /// A receipt of leaf 0 in a log of two leaves, cosigned by three of four.

@@ -4,7 +4,7 @@
 //! names stand by them? *Completeness*: is this everything? *Time*: how well is it bounded? No
 //! question's answer stands in for another's.
 //!
-//! Receipts are here, passports in the module of that name.
+//! Receipts in text are here; passports, evidence and COSE in the modules of those names.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -22,7 +22,7 @@ use consign_types::receipt::{RECEIPT_BYTES_MAX, Receipt};
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 
-use crate::passport;
+use crate::{cose, evidence, passport};
 
 /// How one question is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,6 +110,8 @@ pub struct Verification {
     pub time: Answer,
     /// What a passport tells besides.
     pub told: Option<Told>,
+    /// Whom evidence names, and what each did.
+    pub accused: Vec<String>,
     /// What was asked and is not so.
     pub unmet: Vec<Unmet>,
     /// Whether the next thing to do is to find somebody to trust.
@@ -120,7 +122,7 @@ pub struct Verification {
     pub code: &'static str,
 }
 
-/// Verifies the passport or the receipt in `bytes`, `now` by the clock of whoever asks.
+/// Verifies the passport, the receipt or the evidence in `bytes`, `now` by the clock of whoever asks.
 pub fn verify(
     bytes: &[u8],
     trust: Option<&str>,
@@ -140,22 +142,31 @@ pub fn verify(
             let trust = Answer::new(Verdict::Failed, why);
             return Verification { trust, code: "bad_trust", ..found };
         }
+        (false, Ok(trust)) if bytes.starts_with(evidence::BEGINNING) => {
+            no_passport(evidence::verify(bytes, trust.as_ref()), asked)
+        }
+        (false, Ok(trust)) if bytes.first() == Some(&cose::FIRST_BYTE) => {
+            no_passport(cose::verify(bytes, event, trust.as_ref()), asked)
+        }
         // A receipt is text, and a passport begins with a byte that no text begins with.
         (false, Ok(trust)) if matches!(bytes.first(), Some(0x80..)) => {
             passport::verify(bytes, trust.as_ref(), asked, now)
         }
         (false, Ok(trust)) => {
-            let found = receipt(&String::from_utf8_lossy(bytes), event, trust.as_ref());
-            // Only a passport answers for a unit.
-            let anything = Asked { holder: None, not_flags: "", max_age_s: None };
-            let unmet = (*asked != anything).then(|| Unmet {
-                code: "not_a_passport",
-                detail: "the file is no passport: it does not say what became of a unit".to_owned(),
-            });
-            Verification { unmet: unmet.into_iter().collect(), ..found }
+            no_passport(receipt(&String::from_utf8_lossy(bytes), event, trust.as_ref()), asked)
         }
     };
     Verification { code: code(&found), ..found }
+}
+
+/// Only a passport answers for a unit.
+fn no_passport(found: Verification, asked: &Asked<'_>) -> Verification {
+    let anything = Asked { holder: None, not_flags: "", max_age_s: None };
+    let unmet = (*asked != anything).then(|| Unmet {
+        code: "not_a_passport",
+        detail: "the file is no passport: it does not say what became of a unit".to_owned(),
+    });
+    Verification { unmet: unmet.into_iter().collect(), ..found }
 }
 
 /// By the first question that fails; what was asked besides comes last.
@@ -163,6 +174,8 @@ fn code(found: &Verification) -> &'static str {
     match (found.integrity.verdict, found.trust.verdict) {
         (Verdict::Failed, _) => "integrity",
         (Verdict::NotEstablished, _) if !found.needs_trust => "incomplete",
+        (_, Verdict::Ok) if !found.accused.is_empty() => "misbehaviour",
+        (_, Verdict::Bounded) => "log_key_alone",
         (_, Verdict::Ok) => found.unmet.first().map_or("ok", |unmet| unmet.code),
         _ => "trust",
     }
@@ -278,7 +291,7 @@ pub(crate) fn trusted(proven: &Proven, trust: &Trust) -> Answer {
 }
 
 /// What a leaf is, what its device says about the time, and for which network it is meant.
-fn describe(leaf: &[u8]) -> (String, Option<Millis>, Option<NetworkId>) {
+pub(crate) fn describe(leaf: &[u8]) -> (String, Option<Millis>, Option<NetworkId>) {
     if let Ok(signed) = SignedEvent::decode(leaf) {
         let event = signed.event();
         let subject = format!(
@@ -307,7 +320,7 @@ fn unbounded(device_time: Option<Millis>) -> Answer {
     Answer::new(Verdict::NotEstablished, detail)
 }
 
-fn claim(device_time: Option<Millis>) -> String {
+pub(crate) fn claim(device_time: Option<Millis>) -> String {
     device_time.map(|time| format!("; the device claims {time}")).unwrap_or_default()
 }
 
@@ -319,7 +332,7 @@ pub(crate) fn assembled(
 ) -> Verification {
     let verified = integrity.verdict == Verdict::Ok && trust.verdict == Verdict::Ok;
     let completeness = Answer::new(Verdict::Bounded, "one event; not a history");
-    let (told, unmet, needs_trust) = (None, Vec::new(), false);
+    let (told, accused, unmet, needs_trust) = (None, Vec::new(), Vec::new(), false);
     Verification {
         subject,
         integrity,
@@ -327,6 +340,7 @@ pub(crate) fn assembled(
         completeness,
         time,
         told,
+        accused,
         unmet,
         needs_trust,
         verified,

@@ -21,6 +21,9 @@ impl Verification {
             list(&mut to, "flags", told.flags.iter(), |to, flag| string(to, flag));
             list(&mut to, "story", told.story.iter(), |to, line| string(to, line));
         }
+        if !self.accused.is_empty() {
+            list(&mut to, "accused", self.accused.iter(), |to, accused| string(to, accused));
+        }
         list(&mut to, "unmet", self.unmet.iter(), |to, unmet| {
             to.push_str("{\"code\":");
             string(to, unmet.code);

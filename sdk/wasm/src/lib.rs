@@ -1,4 +1,4 @@
-//! The verifier of the command line, for JavaScript: a passport or a receipt, a trust file and the time
+//! The verifier of the command line, for JavaScript: a passport, a receipt or evidence, a trust file and the time
 //! go in, four answers come out as JSON.
 //!
 //! It is the code of `consign-types` and `consign-ledger`; here are only the words and the door. No clock,
@@ -12,8 +12,10 @@
 extern crate alloc;
 
 mod answers;
+mod cose;
 #[cfg(target_arch = "wasm32")]
 mod door;
+mod evidence;
 mod json;
 mod passport;
 

@@ -10,6 +10,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
 use consign_types::trust::{EARLIER_SETS_MAX, TRUST_BYTES_MAX, Trust};
+use consign_types::witness::Witness;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -42,6 +43,9 @@ pub struct AdvanceArgs {
     /// Name the log key of a party besides, as that party says it; repeat for more
     #[arg(long = "log", value_name = "PARTY=KEY", value_parser = log_key)]
     logs: Vec<(PartyId, PublicKey)>,
+    /// Name a witness besides, as it prints itself: NAME+ID+KEY@URL; repeat for more
+    #[arg(long = "witness", value_name = "NAME+ID+KEY@URL")]
+    witnesses: Vec<Witness>,
 }
 
 fn log_key(text: &str) -> Result<(PartyId, PublicKey), String> {
@@ -60,6 +64,9 @@ struct Shown {
     changes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
+    /// Whether the file is another one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +93,7 @@ impl Shown {
             sets: trust.sets().map(set).collect(),
             changes: None,
             file: None,
+            written: None,
         }
     }
 }
@@ -104,6 +112,9 @@ impl Report for Shown {
         if let (Some(changes), Some(file)) = (self.changes, &self.file) {
             let file = file.display();
             let _ = match changes {
+                0 if self.written == Some(true) => {
+                    writeln!(text, "the set is the same since; wrote {file}")
+                }
                 0 => writeln!(text, "nothing changed since; {file} was not written"),
                 1 => writeln!(text, "1 certified change followed; wrote {file}"),
                 more => writeln!(text, "{more} certified changes followed; wrote {file}"),
@@ -140,14 +151,24 @@ async fn advance(console: &Console, global: &Global, args: AdvanceArgs) -> Resul
     })?;
     let new = args.logs.iter().filter(|log| !before.logs.contains(log));
     after.logs.extend(new.cloned());
+    let known = before.witnesses.keys;
+    let named = args.witnesses.iter().map(Witness::key).filter(|key| !known.contains(key));
+    after.witnesses.keys.extend(named.cloned());
     let file = args.out.unwrap_or(args.file);
     let text = after.to_json();
     check_bounds(&after, &text, &file)?;
+    // What cannot be read back helps nobody.
+    Trust::from_json(&text).map_err(|e| {
+        let help = "a witness shares no name and no key with another, a validator or the log";
+        Failure::usage("bad_trust", chain(&e), help)
+    })?;
     // A copy is wanted whether or not anything changed.
-    if after != before || !file.exists() {
+    let is_new = !file.exists() || read_trust(&file).ok().as_ref() != Some(&after);
+    if is_new {
         write(&file, text.as_bytes())?;
     }
-    console.result(&Shown { changes: Some(links.len()), file: Some(file), ..Shown::of(&after) })
+    let (changes, written) = (Some(links.len()), Some(is_new));
+    console.result(&Shown { changes, written, file: Some(file), ..Shown::of(&after) })
 }
 
 fn check_bounds(trust: &Trust, text: &str, file: &Path) -> Result<(), Failure> {

@@ -236,8 +236,9 @@ impl fmt::Display for Change {
                 f.write_str("no witnesses are asked")
             }
             Self::Witnesses(witnesses) => {
-                let names: Vec<&str> = witnesses.iter().map(Witness::name).collect();
-                write!(f, "witnesses are {}", names.join(", "))
+                // Whoever approves sees the keys and the addresses.
+                let whole: Vec<String> = witnesses.iter().map(ToString::to_string).collect();
+                write!(f, "witnesses are {}", whole.join(", "))
             }
             Self::Params(params) => write!(
                 f,

@@ -48,7 +48,8 @@ pub fn judge(text: String, source: &str, trust: &Trust) -> Result<Judged, Findin
     if let Some(name) = unknown_signer(&note, trust) {
         let detail = format!(
             "its checkpoint has a line by {name:?}, which is under no key of the trust file: a witness \
-             that the file does not name, or a line that was changed"
+             that the file does not name (`consign trust advance --witness`, `--log`), or a line that was \
+             changed"
         );
         return Err(Finding::new(Code::UnknownSigner, source, detail));
     }

@@ -184,5 +184,17 @@ async fn a_witness_cosigns_growth_and_the_network_goes_on_without_it() {
     trust.witnesses = Default::default();
     let verified = passport::read(&passport().await, &trust).expect("it holds");
     assert_eq!(verified.checkpoint.witnessed.names, [""; 0]);
+    // Told of the witness, it counts it.
+    let told = scene.dir.path().join("told.trust.json");
+    std::fs::write(&told, trust.to_json()).expect("it can be written");
+    let url = scene.drill.home(&party).url.clone();
+    let advance = ["--node", &url, "trust", "advance", path(&told), "--witness", &witness];
+    let ran = consign(advance).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("the set is the same since; wrote"), "{}", ran.stdout);
+    let trust = std::fs::read_to_string(&told).expect("the trust file");
+    let trust = Trust::from_json(&trust).expect("a trust file");
+    let verified = passport::read(&passport().await, &trust).expect("it holds");
+    assert_eq!(verified.checkpoint.witnessed.names, [NAME]);
     scene.drill.finish().await;
 }

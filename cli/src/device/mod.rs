@@ -21,7 +21,8 @@ use consign_rpc::views::DeviceState;
 use consign_types::claim::DeviceClass;
 use consign_types::digest::{NetworkId, encode_hex};
 use consign_types::party::{PartyId, SignerId};
-use consign_types::signer_key::Algorithm;
+use consign_types::event::{Subject, possession_message};
+use consign_types::signer_key::{Algorithm, SignerKey};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -35,6 +36,8 @@ use book::Book;
 pub enum Command {
     /// Make a device with a key of its own; prints the claim that its member enrols it by
     New(NewArgs),
+    /// Write what a key in hardware signs to show that the device holds it
+    Possession(PossessionArgs),
     /// Enrol the device that a claim is of
     Claim(claim::ClaimArgs),
     /// Enrol many devices, one in each row of a table
@@ -84,6 +87,22 @@ pub struct NewArgs {
     out: PathBuf,
 }
 
+/// `consign device possession`.
+#[derive(Args, Debug)]
+pub struct PossessionArgs {
+    /// The device's whole name: handler.probe2
+    device: SignerId,
+    /// Its public key: 64 hexadecimal digits of Ed25519, or 130 of an uncompressed point on P-256
+    #[arg(long, value_name = "HEX")]
+    key: SignerKey,
+    /// Its network; else that of the trust file, or of the node
+    #[arg(long, value_name = "HEX")]
+    network: Option<NetworkId>,
+    /// File to write the bytes to; as hexadecimal digits on standard output where absent
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// The words of [`DeviceState`] on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum State {
@@ -115,6 +134,7 @@ impl From<State> for DeviceState {
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::New(args) => new(console, global, args).await,
+        Command::Possession(args) => possession(console, global, args).await,
         Command::Claim(args) => claim::run(console, global, args).await,
         Command::Enrol(args) => enrol::run(console, global, args).await,
         Command::List(args) => show::list(console, global, args).await,
@@ -149,6 +169,41 @@ impl Report for Made {
             self.claim,
         )
     }
+}
+
+#[derive(Serialize)]
+struct Possession {
+    device: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+impl Report for Possession {
+    fn text(&self) -> String {
+        match &self.file {
+            Some(file) => format!("wrote {}: what the key of {} signs", file.display(), self.device),
+            None => self.message.clone(),
+        }
+    }
+}
+
+async fn possession(
+    console: &Console,
+    global: &Global,
+    args: PossessionArgs,
+) -> Result<(), Failure> {
+    let network = match args.network {
+        Some(network) => network,
+        None => event::network_of(global).await?,
+    };
+    let message =
+        possession_message(network, &Subject::Signer(args.device.clone()), &args.key);
+    if let Some(out) = &args.out {
+        std::fs::write(out, &message).map_err(|e| Failure::file("write", out, e))?;
+    }
+    let (device, message) = (args.device.to_string(), encode_hex(&message));
+    console.result(&Possession { device, message, file: args.out })
 }
 
 async fn new(console: &Console, global: &Global, args: NewArgs) -> Result<(), Failure> {

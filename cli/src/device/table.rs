@@ -15,6 +15,7 @@ use std::path::Path;
 
 use consign_types::claim::{Claim, DeviceClass};
 use consign_types::digest::NetworkId;
+use consign_types::es256;
 use consign_types::event::{Subject, possession_message};
 use consign_types::key::Signature;
 use consign_types::party::{PartyId, SignerId};
@@ -199,6 +200,11 @@ impl Cells<'_> {
         let possession: Signature = possession.parse().map_err(|e| self.wrong("possession", e))?;
         let device = named.ok_or_else(|| self.wrong("label", "it is missing"))?;
         let message = possession_message(network, &Subject::Signer(device.clone()), &key);
+        // Few signing libraries choose between the two forms of a signature; an enrolment holds the lower.
+        let possession = match key {
+            SignerKey::P256(_) => es256::lowered(&possession),
+            SignerKey::Ed25519(_) => possession,
+        };
         let held = key.verify(&message, &possession);
         held.map_err(|_| {
             self.wrong("possession", format!("it does not show that {device} holds the key"))

@@ -237,7 +237,8 @@ impl fmt::Display for Change {
             }
             Self::Witnesses(witnesses) => {
                 // Whoever approves sees the keys and the addresses.
-                let whole: Vec<String> = witnesses.iter().map(ToString::to_string).collect();
+                let whole: Vec<String> =
+                    witnesses.iter().map(|witness| witness.to_string()).collect();
                 write!(f, "witnesses are {}", whole.join(", "))
             }
             Self::Params(params) => write!(

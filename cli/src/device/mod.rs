@@ -20,8 +20,8 @@ use clap::{Args, Subcommand};
 use consign_rpc::views::DeviceState;
 use consign_types::claim::DeviceClass;
 use consign_types::digest::{NetworkId, encode_hex};
-use consign_types::party::{PartyId, SignerId};
 use consign_types::event::{Subject, possession_message};
+use consign_types::party::{PartyId, SignerId};
 use consign_types::signer_key::{Algorithm, SignerKey};
 use serde::Serialize;
 
@@ -182,7 +182,9 @@ struct Possession {
 impl Report for Possession {
     fn text(&self) -> String {
         match &self.file {
-            Some(file) => format!("wrote {}: what the key of {} signs", file.display(), self.device),
+            Some(file) => {
+                format!("wrote {}: what the key of {} signs", file.display(), self.device)
+            }
             None => self.message.clone(),
         }
     }
@@ -197,8 +199,7 @@ async fn possession(
         Some(network) => network,
         None => event::network_of(global).await?,
     };
-    let message =
-        possession_message(network, &Subject::Signer(args.device.clone()), &args.key);
+    let message = possession_message(network, &Subject::Signer(args.device.clone()), &args.key);
     if let Some(out) = &args.out {
         std::fs::write(out, &message).map_err(|e| Failure::file("write", out, e))?;
     }

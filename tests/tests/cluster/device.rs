@@ -85,7 +85,8 @@ async fn devices_live_as_the_manual_says() {
         .await;
     next(&["proven: block"]).await;
     next(&["probe1 has a key", "proven: block", "key       p256 04"]).await;
-    next(&["what the key of handler.probe2 signs", "1 enrolled and proven", "key       p256 04"]).await;
+    next(&["what the key of handler.probe2 signs", "1 enrolled and proven", "key       p256 04"])
+        .await;
     let tried = "holds\nrefused: s is above half the order; n - s belongs there";
     next(&[tried, "1 of 2 signatures are refused"]).await;
     next(&["2 to enrol, 0 enrolled before", "2 enrolled and proven, 0 enrolled before"]).await;
@@ -135,7 +136,14 @@ async fn devices_live_as_the_manual_says() {
     let dock9 = device(&client, "handler.dock9").await;
     assert_eq!(dock9.classes, ["00", "trk"]);
     assert_eq!(dock9.until.map(|until| until.rfc3339), Some("2100-01-01T00:00:00.000Z".to_owned()));
-    for name in ["handler", "handler.probe1", "handler.probe2", "handler.dock7", "handler.dock8", "handler.dock9"] {
+    for name in [
+        "handler",
+        "handler.probe1",
+        "handler.probe2",
+        "handler.dock7",
+        "handler.dock8",
+        "handler.dock9",
+    ] {
         for view in history(&client, name).await {
             drill.note_proven(&SignedEvent::decode(&view.envelope.0).expect("an event"));
         }

@@ -23,6 +23,12 @@ async fn a_node_with_an_empty_disk_catches_up_and_signs_only_when_that_is_safe()
     drill.restart(&lost);
     let reached = drill.height(&parties[0]).await;
     drill.until("it caught up", || async { drill.height(&lost).await >= reached }).await;
+    // For as long as their promises last, the others keep the key for its former life. That takes time and no block.
+    let promised = || async {
+        let why = status(&drill, &lost).await.and_then(|status| status.quarantine);
+        why.is_some_and(|why| why.starts_with("the sign-state is missing"))
+    };
+    drill.until("the others promise it its key again", promised).await;
     // As soon as it sees a block being decided it knows how far it has to stay out. One that was decided
     // before it was connected again it only fetches, so that may take another.
     let mut sequence = 0;

@@ -39,7 +39,8 @@ async fn work(drill: &mut Drill, parties: &[PartyId]) {
     drill.load(parties, 5).await;
 }
 
-/// Decides heights until the node has no doubt any more.
+/// Decides heights until the node has no doubt any more. One that has signed nothing since its last doubt
+/// doubts again when it is restarted.
 async fn until_it_votes(drill: &mut Drill, party: &PartyId, others: &[PartyId]) {
     while !drill.votes(party).await {
         drill.load(&others[..1], 1).await;
@@ -73,7 +74,7 @@ async fn a_node_restored_from_an_old_backup_never_signs_twice() {
         let (data, kept) = (drill.data(&party), copy.path().join(round.to_string()));
         copy_dir(&data, &kept);
         drill.restart(&party);
-        drill.until("it votes", || drill.votes(&party)).await;
+        until_it_votes(&mut drill, &party, &others).await;
         work(&mut drill, &all).await;
         drill.kill(&party);
         fs::remove_dir_all(&data).expect("it can be removed");
@@ -139,7 +140,7 @@ async fn two_processes_with_one_key_never_sign_both() {
         drill.stop(&party);
         let twin = Twin::of(&drill, &party);
         drill.restart(&party);
-        drill.until("it votes", || drill.votes(&party)).await;
+        until_it_votes(&mut drill, &party, &others).await;
         twin.start();
         drill.until("the twin waits", || async { twin.quarantine().await.is_some() }).await;
         assert_eq!(twin.quarantine().await.as_deref(), Some(HELD), "round {round}");

@@ -47,6 +47,24 @@ pub struct NodeHome {
     pub pid: PathBuf,
 }
 
+/// Who is in a network from its beginning.
+#[derive(Clone, Debug)]
+pub struct Founders {
+    /// Each with a validator, in the order of their ports.
+    pub parties: Vec<PartyId>,
+    /// Those of them whose devices act as an authority.
+    pub authorities: Vec<PartyId>,
+    /// Outsiders that cosign.
+    pub witnesses: Vec<Witness>,
+}
+
+impl Default for Founders {
+    fn default() -> Self {
+        let (parties, authorities) = (Role::ALL.map(party).to_vec(), vec![party(Role::Handler)]);
+        Self { parties, authorities, witnesses: Vec::new() }
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Marker {
@@ -62,23 +80,19 @@ impl Devnet {
     /// # Errors
     /// When a port is taken or a file cannot be written.
     pub fn create(root: &Path, ports: Ports) -> Result<Self, Failure> {
-        Self::create_with(root, ports, Vec::new())
+        Self::create_with(root, ports, Founders::default())
     }
 
-    /// The same, asking these witnesses.
+    /// The same of these parties.
     ///
     /// # Errors
     /// As [`Self::create`].
-    pub fn create_with(
-        root: &Path,
-        ports: Ports,
-        witnesses: Vec<Witness>,
-    ) -> Result<Self, Failure> {
-        let parties: Vec<PartyId> = Role::ALL.map(party).to_vec();
+    pub fn create_with(root: &Path, ports: Ports, founders: Founders) -> Result<Self, Failure> {
         let partial = partial(root)?;
+        let Founders { parties, authorities, witnesses } = founders;
         let spec = Spec {
             origin: ORIGIN.to_owned(),
-            authorities: vec![party(Role::Handler)],
+            authorities,
             parties: parties.clone(),
             ports,
             time: instant::now(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use consign_types::witness::Witness;
 use serde::Serialize;
 
-use super::home::{Devnet, NodeHome, ports_are_free};
+use super::home::{Devnet, Founders, NodeHome, ports_are_free};
 use super::{process, smoke};
 use crate::console::{Console, Report};
 use crate::failure::Failure;
@@ -105,7 +105,8 @@ pub(super) async fn up(
         Devnet::open(root)?
     } else {
         ports_are_free(ports)?;
-        let devnet = Devnet::create_with(root, ports, witnesses)?;
+        let founders = Founders { witnesses, ..Founders::default() };
+        let devnet = Devnet::create_with(root, ports, founders)?;
         let network = devnet.genesis().network().to_string();
         console.note(format!(
             "wrote {} (4 parties, keys 0600, network {:.12})",

@@ -8,10 +8,11 @@
 pub mod council;
 pub mod faults;
 pub mod node;
+pub mod rights;
 pub mod scene;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use consign_ledger::apply::{BlockContext, Executor, Outcome, apply};
 use consign_ledger::entry::{EntryKey, StateView, genesis_writes, read};
@@ -75,9 +76,21 @@ pub fn genesis() -> Genesis {
 
 /// What the map holds after the genesis block.
 pub fn genesis_entries() -> Entries {
+    entries_of(&genesis())
+}
+
+fn entries_of(genesis: &Genesis) -> Entries {
     let mut entries = Entries::default();
-    entries.extend(&genesis_writes(&genesis()));
+    entries.extend(&genesis_writes(genesis));
     entries
+}
+
+/// Keys that do not follow from names: those of the members of a network that was founded elsewhere.
+static FOUNDED: OnceLock<BTreeMap<String, SecretKey>> = OnceLock::new();
+
+/// From now on, the members sign with these keys.
+pub fn members_sign_with(keys: BTreeMap<String, SecretKey>) {
+    FOUNDED.set(keys).expect("said once");
 }
 
 /// Entries in memory.
@@ -122,6 +135,9 @@ pub fn sign(event: Event) -> Verified {
 
 /// The key of whoever has this name: on P-256 for devices whose label says so.
 pub fn signer_secret(name: &str) -> SignerSecret {
+    if let Some(key) = FOUNDED.get().and_then(|keys| keys.get(name)) {
+        return key.clone().into();
+    }
     let by = if name.contains("p256") { Algorithm::P256 } else { Algorithm::Ed25519 };
     SignerSecret::from_seed(by, *key(name).to_seed()).expect("a scalar")
 }
@@ -190,11 +206,16 @@ pub struct Desk {
 impl Desk {
     /// The network after its genesis and the enrolment of its devices.
     pub fn new() -> Self {
-        let (entries, network) = (genesis_entries(), genesis().network());
+        Self::over(&genesis())
+    }
+
+    /// The same of another network, which has the same parties.
+    pub fn over(genesis: &Genesis) -> Self {
+        let network = genesis.network();
         let mut desk = Self {
-            entries,
+            entries: entries_of(genesis),
             network,
-            time: GENESIS_TIME,
+            time: genesis.time(),
             tick_ms: 0,
             journal: Vec::new(),
             height: 0,

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use consign_cli::devnet::devices::DeviceBook;
-use consign_cli::devnet::home::{Devnet, NodeHome};
+use consign_cli::devnet::home::{Devnet, Founders, NodeHome};
 use consign_cli::devnet::process;
 use consign_cli::network::Ports;
 use consign_node::check::{self, Summary};
@@ -74,11 +74,23 @@ impl Drill {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(witnesses: Vec<Witness>) -> Self {
+        let mut drill = Self::found(Founders { witnesses, ..Founders::default() }).await;
+        for party in drill.parties() {
+            drill.enrol(&party, LABEL, &[Kind::Register]).await;
+        }
+        drill
+    }
+
+    /// Four nodes of these parties that are ready, and no device.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn found(founders: Founders) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the drill");
         let ports = free_ports();
         let devnet =
-            Devnet::create_with(&dir.path().join("net"), ports, witnesses).expect("a new network");
-        let mut drill = Self {
+            Devnet::create_with(&dir.path().join("net"), ports, founders).expect("a new network");
+        let drill = Self {
             devnet,
             joined: Vec::new(),
             ports,
@@ -92,9 +104,6 @@ impl Drill {
         }
         for party in drill.parties() {
             drill.until(&format!("{party} is ready"), || drill.is_ready(&party)).await;
-        }
-        for party in drill.parties() {
-            drill.enrol(&party, LABEL, &[Kind::Register]).await;
         }
         drill
     }

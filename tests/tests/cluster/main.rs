@@ -6,6 +6,10 @@
 //!
 //! [`Drill::finish`]: consign_tests::drill::Drill::finish
 
+/// The ledger's own rig: the same scenes, played on nodes.
+#[path = "../../../ledger/tests/support/mod.rs"]
+mod desk;
+
 mod attack;
 mod audit;
 mod authority;
@@ -23,6 +27,7 @@ mod passport;
 mod quarrel;
 mod quota;
 mod replay;
+mod roles;
 mod stranger;
 mod tiles;
 mod witness;

@@ -9,6 +9,7 @@ use consign_node::config::{Config, ConfigError, LogFormat, Problem, Sources, eff
 use consign_node::doctor::{self, Questions};
 use consign_types::signature_line::judge_lines;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -240,7 +241,16 @@ fn run(with: &WithConfig) -> ExitCode {
             wait_for_signal().await;
             let _ = stop.send(true);
         });
-        consign_node::node::run(config, stopping).await
+        let (again, rereading) = watch::channel(());
+        match signal(SignalKind::hangup()) {
+            Ok(mut hangup) => drop(tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    let _ = again.send(());
+                }
+            })),
+            Err(error) => eprintln!("SIGHUP will not be heard: {error}"),
+        }
+        consign_node::node::run(config, stopping, rereading).await
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -269,7 +279,6 @@ fn check(config: &Config) -> ExitCode {
 }
 
 async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
         _ = terminate.recv() => {}

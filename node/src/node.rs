@@ -74,11 +74,15 @@ pub enum StartError {
     },
 }
 
-/// Runs the node until `stop` says so.
+/// Runs the node until `stop` says so. Whenever `again` changes, certificates and tokens are read again.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
+pub async fn run(
+    config: Config,
+    mut stop: watch::Receiver<bool>,
+    mut again: watch::Receiver<()>,
+) -> Result<(), StartError> {
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
@@ -192,6 +196,13 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
         survives = parts.committed.validators().faults(),
     );
     let serving = Serving::new(&parts, status, &config);
+    let entrance = serving.entrance();
+    let reading = tokio::spawn(async move {
+        while again.changed().await.is_ok() {
+            let entrance = Arc::clone(&entrance);
+            let _ = tokio::task::spawn_blocking(move || entrance.read_again()).await;
+        }
+    });
     let mut stopped = stop.clone();
     let until_stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -204,7 +215,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     // First what speaks, then what writes: nothing is said after the last write.
     let _ = driver_tx.send(driver::Event::Stop);
     let _ = jobs_tx.send(Job::Stop);
-    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    tasks.iter().chain([&reading]).for_each(tokio::task::JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();

@@ -3,25 +3,20 @@
 //! What cannot be kept is refused: a gate that asks for what the node has no way to check, or one that is
 //! wider than the members agreed on.
 
-use std::fs;
 use std::path::PathBuf;
 
 use consign_rpc::server::{Access, Gate};
-use consign_rpc::tls::{self, Chain, Key, TlsError};
 use consign_rpc::token::Token;
 use consign_types::genesis::Genesis;
 
 use super::Reader;
 use super::problem::Problem;
+use super::tls::{Tls, TlsFiles};
 use super::tokens::read_tokens;
 use crate::causes::on_one_line;
-use crate::keys::read_private;
 
 /// Bytes of a path at which there can be a Unix socket.
 const SOCKET_BYTES_MAX: usize = 107;
-
-/// Bytes of a file of certificates.
-const PEM_BYTES_MAX: usize = 1 << 20;
 
 const GATES: &str = "write \"open\", \"bearer\" or \"mtls\"";
 
@@ -38,15 +33,6 @@ pub struct Doors {
     pub tokens: Vec<Token>,
     /// TLS, where the node has a certificate.
     pub tls: Option<Tls>,
-}
-
-/// Both sides of the node's own certificate.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// Shows it.
-    pub server: tls::Server,
-    /// Believes it alone: how the node's own tools ask the node.
-    pub own: tls::Client,
 }
 
 impl Doors {
@@ -159,52 +145,15 @@ impl Reader {
                 return None;
             }
         }
-        let (Some(_), Some(key)) = (cert, key) else { return Some(None) };
-        let chain = self.chain("rpc.tls_cert");
-        let callers = match self.path("rpc.client_ca") {
-            Some(_) => self.chain("rpc.client_ca").map(Some),
-            None => Some(None),
-        };
-        let key = match read_private(&key, PEM_BYTES_MAX) {
-            Ok(pem) => match Key::from_pem(pem.as_bytes()) {
-                Ok(key) => Some(key),
-                Err(error) => self.refuse_pem("rpc.tls_key", &error),
-            },
-            Err(error) => {
-                self.values.refuse("rpc.tls_key", on_one_line(&error), error.mend());
-                None
-            }
-        };
-        let (chain, callers, key) = (chain?, callers?, key?);
-        let own = tls::Client::pinned(&chain);
-        let server = tls::Server::new(chain, key, callers.as_ref());
-        match (server, own) {
-            (Ok(server), Ok(own)) => Some(Some(Tls { server, own })),
-            (Err(error), _) | (_, Err(error)) => self.refuse_pem("rpc.tls_cert", &error),
-        }
-    }
-
-    fn chain(&mut self, name: &str) -> Option<Chain> {
-        let path = self.path(name)?;
-        match fs::read(&path) {
-            Ok(pem) if pem.len() <= PEM_BYTES_MAX => match Chain::from_pem(&pem) {
-                Ok(chain) => Some(chain),
-                Err(error) => self.refuse_pem(name, &error),
-            },
-            Ok(_) => self.refuse_pem(name, &TlsError::NoCertificate),
-            Err(error) => {
-                let what = format!("cannot read {}: {error}", path.display());
-                self.values.refuse(name, what, "name a file of certificates in PEM");
+        let (Some(cert), Some(key)) = (cert, key) else { return Some(None) };
+        match (TlsFiles { cert, key, callers: self.path("rpc.client_ca") }).read() {
+            Ok(tls) => Some(Some(tls)),
+            Err(problems) => {
+                for problem in problems {
+                    self.values.refuse(problem.setting, problem.what, problem.mend);
+                }
                 None
             }
         }
-    }
-
-    fn refuse_pem<T>(&mut self, name: &str, error: &TlsError) -> Option<T> {
-        let path = self.path(name).unwrap_or_default();
-        let what = format!("{name}: {}: {}", path.display(), on_one_line(error));
-        let mend = "name a certificate in PEM, with those that lead to its authority, and its key";
-        self.values.refuse(name, what, mend);
-        None
     }
 }

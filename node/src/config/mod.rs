@@ -9,6 +9,7 @@ mod listeners;
 mod problem;
 mod settings;
 mod show;
+mod tls;
 mod tokens;
 mod values;
 
@@ -30,11 +31,12 @@ use crate::causes::on_one_line;
 use crate::keys::{KeyError, Keys, Passphrase, read_receipt_key};
 use crate::pool::Quotas;
 
-pub use doors::{Doors, Tls};
+pub use doors::Doors;
 pub use listeners::Listener;
 pub use problem::{ConfigError, Place, Problem};
 pub use settings::{Kind, SETTINGS, Setting, Unset};
 pub use show::{Effective, effective};
+pub use tls::{Tls, TlsFiles, TlsProblem};
 pub use tokens::{TokensError, read_tokens};
 pub use values::{Sources, Value};
 

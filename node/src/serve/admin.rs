@@ -1,25 +1,42 @@
-//! What the operator asks of the running node, on its own socket.
+//! What the operator asks of the running node, on its own socket or by a signal.
 
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::server::Access;
 use consign_rpc::views::TokensView;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::UnixListener;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::Serving;
 use crate::causes::on_one_line;
-use crate::config::read_tokens;
+use crate::config::{Doors, TlsFiles, TlsProblem, read_tokens};
 
-impl Serving {
+/// Who is let in at the port, and where that is read again while the node runs.
+pub struct Entrance {
+    /// What holds now.
+    pub(super) access: Arc<Access>,
+    tokens: Option<PathBuf>,
+    tls: Option<TlsFiles>,
+}
+
+impl Entrance {
+    pub(super) fn of(doors: &Doors) -> Self {
+        Self {
+            access: Arc::new(doors.access()),
+            tokens: doors.tokens_file.clone(),
+            tls: doors.tls.as_ref().map(|tls| tls.files.clone()),
+        }
+    }
+
     /// Reads the file of tokens again. Where that fails, what held before holds.
     pub(super) fn read_tokens_again(&self) -> Result<TokensView, RpcError> {
-        let Some(path) = &self.tokens_file else {
+        let Some(path) = &self.tokens else {
             let message = "the configuration names no rpc.tokens_file";
             return Err(RpcError::new(ErrorKind::Unsupported, message)
                 .with_help("name one, and start the node again"));
@@ -30,6 +47,29 @@ impl Serving {
         self.access.replace_tokens(tokens);
         info!(code = "rpc.tokens.reloaded", tokens = view.tokens.len());
         Ok(view)
+    }
+
+    /// Reads certificates and tokens again, whichever the configuration names, and says in the log what
+    /// came of it. Where one cannot be used, what held before holds. Connections that are open stay so.
+    pub fn read_again(&self) {
+        if let Some(files) = &self.tls {
+            match files.read() {
+                Ok(tls) => {
+                    self.access.replace_tls(tls.server);
+                    info!(code = "rpc.certificate.reloaded");
+                }
+                Err(problems) => {
+                    for TlsProblem { what, mend, .. } in problems {
+                        warn!(code = "rpc.certificate.kept", error = what, help = mend);
+                    }
+                }
+            }
+        }
+        if self.tokens.is_some()
+            && let Err(error) = self.read_tokens_again()
+        {
+            warn!(code = "rpc.tokens.kept", error = %error);
+        }
     }
 }
 

@@ -14,7 +14,6 @@ mod proofs;
 mod unit;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::{Access, Doors, ServerLimits};
+use consign_rpc::server::{Doors, ServerLimits};
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
@@ -42,7 +41,7 @@ use consign_types::event::{NotVerified, SignedEvent};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 
-pub use self::admin::open_socket;
+pub use self::admin::{Entrance, open_socket};
 use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
@@ -64,8 +63,7 @@ pub struct Serving {
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
     quotas: Arc<Quotas>,
-    access: Arc<Access>,
-    tokens_file: Option<PathBuf>,
+    entrance: Arc<Entrance>,
     /// Held while a request to join is taken: an invitation is good once.
     joining: Arc<Mutex<()>>,
 }
@@ -80,10 +78,14 @@ impl Serving {
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
-            access: Arc::new(config.rpc.doors.access()),
-            tokens_file: config.rpc.doors.tokens_file.clone(),
+            entrance: Arc::new(Entrance::of(&config.rpc.doors)),
             joining: Arc::default(),
         }
+    }
+
+    /// Who is let in.
+    pub fn entrance(&self) -> Arc<Entrance> {
+        Arc::clone(&self.entrance)
     }
 
     /// Serves until `stop` is done.
@@ -105,7 +107,7 @@ impl Serving {
             body_read_ms: rpc.read_timeout_ms,
             ..ServerLimits::default()
         };
-        let access = Arc::clone(&self.access);
+        let access = Arc::clone(&self.entrance.access);
         consign_rpc::server::serve(doors, Arc::new(self), limits, access, stop).await
     }
 
@@ -506,11 +508,11 @@ impl Backend for Serving {
     }
 
     fn tokens(&self) -> TokensView {
-        TokensView::of(&self.access.tokens())
+        TokensView::of(&self.entrance.access.tokens())
     }
 
     async fn reload_tokens(&self) -> Result<TokensView, RpcError> {
-        self.blocking(Self::read_tokens_again).await
+        self.blocking(|own| own.entrance.read_tokens_again()).await
     }
 
     async fn submit_request(

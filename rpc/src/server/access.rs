@@ -34,7 +34,7 @@ pub struct Access {
     read: Gate,
     submit: Gate,
     tokens: RwLock<Arc<[Token]>>,
-    tls: Option<Server>,
+    tls: Option<RwLock<Server>>,
     clock: fn() -> Millis,
 }
 
@@ -54,7 +54,7 @@ impl Access {
     /// The same, and nobody is spoken to but over TLS.
     #[must_use]
     pub fn with_tls(self, tls: Server) -> Self {
-        Self { tls: Some(tls), ..self }
+        Self { tls: Some(RwLock::new(tls)), ..self }
     }
 
     /// The tokens that are known.
@@ -62,8 +62,22 @@ impl Access {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) const fn tls(&self) -> Option<&Server> {
-        self.tls.as_ref()
+    /// What the next caller is shown, where callers are spoken to over TLS alone.
+    pub(crate) fn tls(&self) -> Option<Server> {
+        let tls = self.tls.as_ref()?;
+        Some(tls.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    pub(crate) const fn is_over_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// From now on this certificate is shown, and callers are known by its authority. Who is connected stays so.
+    /// A door without TLS stays one.
+    pub fn replace_tls(&self, server: Server) {
+        if let Some(tls) = &self.tls {
+            *tls.write().unwrap_or_else(PoisonError::into_inner) = server;
+        }
     }
 
     /// The same by another clock.

@@ -119,7 +119,7 @@ struct Accounts {
 /// What a connection is given.
 struct Door {
     router: Router,
-    tls: Option<TlsAcceptor>,
+    access: Arc<Access>,
     stop: StopHandle,
     sockets: Arc<Sockets>,
     permits: Arc<Semaphore>,
@@ -177,7 +177,7 @@ async fn accept(
         match accepted {
             Ok((socket, peer)) => match door.admit(peer.ip()).await {
                 Some(held) => drop(connections.spawn(door.connection(socket, peer.ip(), held))),
-                None if door.tls.is_none() => turn_away(&socket),
+                None if !door.access.is_over_tls() => turn_away(&socket),
                 // What is said in the clear is no answer to a caller who speaks TLS.
                 None => {}
             },
@@ -223,7 +223,6 @@ impl Door {
         stop: StopHandle,
     ) -> Self {
         let sockets = Sockets::new(limits.sockets_per_address_max);
-        let tls = access.tls().map(|tls| TlsAcceptor::from(tls.config()));
         let shared = http::Shared {
             methods,
             node,
@@ -232,12 +231,12 @@ impl Door {
             rates: Arc::new(Rates::new(limits.requests_per_second_max, limits.requests_burst_max)),
             sockets: sockets.clone(),
             budget: Budget::new(limits.bodies_bytes_max),
-            access,
+            access: Arc::clone(&access),
             limits,
         };
         Self {
             router: http::router(shared),
-            tls,
+            access,
             stop,
             sockets,
             permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
@@ -285,7 +284,8 @@ impl Door {
     ) -> impl Future<Output = ()> + Send + use<> {
         let caller = Address::from(address);
         let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
-        let (tls, turn) = (self.tls.clone(), self.waiting.join());
+        let tls = self.access.tls().map(|tls| TlsAcceptor::from(tls.config()));
+        let turn = self.waiting.join();
         // Answers are whole when they are written: waiting to fill a packet only delays them.
         let _ = socket.set_nodelay(true);
         let socket = Stalling::new(socket, limits.write_stall());

@@ -144,6 +144,30 @@ async fn who_speaks_in_the_clear_or_believes_another_authority_gets_nothing() {
     within(client.status()).await.expect("this one is");
 }
 
+/// The next caller is shown another certificate; who is connected already stays so.
+#[tokio::test]
+async fn a_certificate_is_changed_under_callers_that_stay() {
+    let access = access(Gate::Open, Gate::Open);
+    let door = open(Arc::clone(&access)).await;
+    let before = asking(&door, None);
+    let mut feed = before.follow_blocks(None);
+    within(feed.open()).await.expect("it opens");
+
+    let (chain_of, key) = own(&paper().caller);
+    access.replace_tls(tls::Server::new(chain_of, key, None).expect("they fit"));
+    let pinned = |pem: &Pem| {
+        let tls = tls::Client::pinned(&chain(&pem.chain)).expect("one");
+        let credentials = Credentials { token: None, tls: Some(tls) };
+        Client::connect_with(&url(&door), credentials).expect("an address")
+    };
+    within(pinned(&paper().caller).status()).await.expect("the other one is shown");
+    let gone = within(pinned(&paper().server).status()).await.expect_err("not the first");
+    assert_eq!(gone.kind, ErrorKind::Unreachable, "{gone}");
+    door.fake.height.send_replace(1);
+    let item = within(feed.next()).await.expect("a block").expect("not the end");
+    assert_eq!(item.value.height, 0);
+}
+
 /// A certificate by another authority, or one that has expired, ends the handshake: it is not as if none
 /// had been shown.
 #[tokio::test]

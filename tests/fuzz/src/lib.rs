@@ -10,6 +10,7 @@ use consign_ledger::evidence::{self, Evidence};
 use consign_ledger::log::{TilePath, entry_bundle, read_entry_bundle, read_tile, tile_bytes};
 use consign_ledger::map::MapProof;
 use consign_ledger::passport::{self, Passport};
+use consign_rpc::join::JoinRequest;
 use consign_types::block::{BlockRecord, LeafIndex};
 use consign_types::certificate::Certificate;
 use consign_types::checkpoint::{self, Checkpoint};
@@ -73,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "proposal", example: ("governance.md", "hex proposal"), feed: event },
     Target { name: "claim", example: ("device-claim.md", "text claim"), feed: claim },
     Target { name: "invite", example: ("joining.md", "text invite"), feed: invite },
+    Target { name: "request", example: ("joining.md", "json request"), feed: request },
     Target { name: "signature_line", example: ("event.md", "hex p256-event"), feed: signature },
 ];
 
@@ -117,6 +119,13 @@ fn invite(bytes: &[u8], _: &Trust) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(invite) = text.trim_end().parse::<Invite>() {
         assert_eq!(invite.to_string(), text.trim_end(), "one invitation, one text");
+    }
+}
+
+fn request(bytes: &[u8], _: &Trust) {
+    if let Ok(request) = JoinRequest::parse(&String::from_utf8_lossy(bytes)) {
+        assert_eq!(JoinRequest::parse(&request.to_text()), Ok(request.clone()), "as it was read");
+        let _ = request.check();
     }
 }
 

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("consign-rpc", &["consign-types"]),
     ("consign-node", &["consign-types", "consign-ledger", "consign-consensus", "consign-rpc"]),
     ("consign-cli", &["consign-types", "consign-ledger", "consign-rpc"]),
-    ("consign-fuzz", &["consign-types", "consign-ledger"]),
+    ("consign-fuzz", &["consign-types", "consign-ledger", "consign-rpc"]),
     (
         "consign-tests",
         &[

@@ -7,7 +7,7 @@
 //! `apply` executes blocks, `rules` holds the table of custody rules, `door` checks events before they
 //! are in a block, `map` is the authenticated map, `log` the append-only tree, `passport`
 //! the history of one unit as a file that proves itself, `evidence` a file that names who misbehaved,
-//! `replay` runs a whole log again.
+//! `answers` says what any proof file proves, `replay` runs a whole log again.
 
 #![no_std]
 
@@ -16,6 +16,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod answers;
 #[cfg(feature = "tree")]
 pub mod apply;
 pub mod correction;

@@ -10,7 +10,7 @@ export interface Answer {
 /**
  * Stable. `ok`; `integrity` (the bytes do not hold together); `incomplete` (the receipt does not carry its
  * event); `misbehaviour` (the file proves it: see `accused`); `log_key_alone` (one log key says so, and no quorum); `trust` (nobody whom the trust file names stands by it, or there is no trust file); `bad_trust`
- * (the trust file is none); `other_holder`, `flagged`, `unknown_flag`, `stale` (what was asked is not so);
+ * (the trust file is none); `not_a_passport`, `other_unit`, `other_holder`, `flagged`, `unknown_flag`, `stale` (what was asked is not so);
  * `too_large`; `internal` (a fault of the verifier).
  */
 export type Code =
@@ -22,6 +22,7 @@ export type Code =
   | "incomplete"
   | "trust"
   | "bad_trust"
+  | "other_unit"
   | "other_holder"
   | "flagged"
   | "unknown_flag"
@@ -70,12 +71,16 @@ export interface Verification {
 export interface Options {
   /** The event's exact bytes, where a receipt does not carry them. */
   event?: Uint8Array;
+  /** The unit that the passport must be of. */
+  unit?: string;
   /** The party that must hold the unit. */
   expectHolder?: string;
   /** What must never have happened to the unit. */
   notFlags?: Flag[];
   /** The oldest that a passport may be. */
   maxAgeSeconds?: number;
+  /** Of a COSE receipt: one log key's word is enough. */
+  acceptLogKey?: boolean;
 }
 
 export interface Verifier {

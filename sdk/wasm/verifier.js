@@ -4,7 +4,7 @@
 
 /** More than any proof; the module refuses more than 4 MiB in all. */
 const FILE_BYTES_MAX = 2 * 1024 * 1024;
-/** A trust file has at most 64 KiB. */
+/** A trust file has at most 1 MiB. */
 const TRUST_BYTES_MAX = 1024 * 1024;
 /** How the module is told that no age is asked for. */
 const NO_AGE = 0xffff_ffff_ffff_ffffn;
@@ -43,6 +43,7 @@ function call(wasm, fileBytes, trustText, nowSeconds, options) {
     fileBytes,
     encode(trustText ?? ""),
     options.event ?? new Uint8Array(),
+    encode(options.unit ?? ""),
     encode(options.expectHolder ?? ""),
     encode((options.notFlags ?? []).join(",")),
   ];
@@ -58,7 +59,9 @@ function call(wasm, fileBytes, trustText, nowSeconds, options) {
   }
   const whole = (seconds) => BigInt(Math.max(0, Math.floor(seconds)));
   const age = options.maxAgeSeconds === undefined ? NO_AGE : whole(options.maxAgeSeconds);
-  const length = wasm.verify(...parts.map((part) => part.length), age, whole(nowSeconds));
+  const accept = options.acceptLogKey ? 1 : 0;
+  const sizes = parts.map((part) => part.length);
+  const length = wasm.verify(...sizes, accept, age, whole(nowSeconds));
   const json = new Uint8Array(wasm.memory.buffer, wasm.output() >>> 0, length >>> 0);
   return JSON.parse(new TextDecoder().decode(json));
 }

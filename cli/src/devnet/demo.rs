@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::replay::plan::{Role, T0};
 use crate::replay::report::Figures;
 use crate::replay::{self, judged};
-use crate::verify::{Verification, verify_file};
+use crate::verify::{Checked, verify_file};
 use crate::{keys, proof};
 
 /// `consign devnet demo`.
@@ -45,7 +45,7 @@ struct Demo {
     figures: Figures,
     ready: up::Ready,
     proof: PathBuf,
-    verification: Verification,
+    verification: Checked,
     flipped: PathBuf,
     flipped_refused: bool,
     stopped: bool,
@@ -104,8 +104,8 @@ pub(super) async fn run(console: &Console, args: DemoArgs) -> Result<(), Failure
     let receipt = proof::receipt(node, event).await?;
     let (proof, flipped) = samples(&devnet, &event.to_string(), &receipt)?;
     let trust = devnet.layout().trust();
-    let verification = verify_file(&proof, None, Some(&trust))?;
-    let forged = verify_file(&flipped, None, Some(&trust))?;
+    let verification = verify_file(&proof, &trust)?;
+    let forged = verify_file(&flipped, &trust)?;
     if args.stop {
         down(&devnet)?;
     }
@@ -114,7 +114,7 @@ pub(super) async fn run(console: &Console, args: DemoArgs) -> Result<(), Failure
         figures,
         ready,
         proof,
-        flipped_refused: !forged.verified,
+        flipped_refused: !forged.proof.verified,
         verification,
         flipped,
         stopped: args.stop,

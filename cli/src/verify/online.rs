@@ -3,12 +3,12 @@
 //! A passport proves everything up to its checkpoint and nothing after it. Each member that is named is asked
 //! for a newer one, which is checked like any other: what a node says without proof counts for nothing.
 
+use consign_ledger::answers::{Unmet, holder};
 use consign_ledger::passport::{self, Verified};
 use consign_rpc::params::GetPassport;
 use consign_types::trust::Trust;
 use serde::Serialize;
 
-use super::passport::{Unmet, holder};
 use crate::args::Global;
 use crate::failure::chain;
 use crate::node::{Node, urls, within};

@@ -129,7 +129,7 @@ async fn serve(
         }
         Ok(response) => response.map(Body::new).into_response(),
         Err(error) => {
-            tracing::warn!(event = "rpc.request.failed", %error);
+            tracing::warn!(code = "rpc.request.failed", %error);
             refuse((StatusCode::INTERNAL_SERVER_ERROR, RpcError::internal("the request failed")))
         }
     }

@@ -58,8 +58,8 @@ impl Default for ServerLimits {
             sockets_max: 2_048,
             sockets_per_address_max: 256,
             subscriptions_per_connection_max: 32,
-            requests_per_second_max: 200,
-            requests_burst_max: 400,
+            requests_per_second_max: 20_000,
+            requests_burst_max: 40_000,
             drain_ms: 5_000,
         }
     }

@@ -182,7 +182,7 @@ async fn accept(
                 None => {}
             },
             Err(error) => {
-                tracing::warn!(event = "rpc.accept.failed", %error);
+                tracing::warn!(code = "rpc.accept.failed", %error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -199,7 +199,7 @@ async fn accept_own(own: Option<&UnixListener>) -> UnixStream {
         match own.accept().await {
             Ok((socket, _)) => return socket,
             Err(error) => {
-                tracing::warn!(event = "rpc.accept.failed", %error);
+                tracing::warn!(code = "rpc.accept.failed", %error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -300,7 +300,7 @@ impl Door {
                             speak(secret, router, stop, limits, (caller, came, turn)).await;
                         }
                         // A caller's doing: slow, gone, not speaking TLS 1.3, or with a wrong certificate.
-                        Err(error) => tracing::debug!(event = "rpc.handshake.failed", %error),
+                        Err(error) => tracing::debug!(code = "rpc.handshake.failed", %error),
                     }
                 }
             }
@@ -363,7 +363,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = turn.sent_away() => {
-            tracing::debug!(event = "rpc.connection.sent_away");
+            tracing::debug!(code = "rpc.connection.sent_away");
             return;
         }
         () = stopped => {
@@ -373,7 +373,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     };
     if let Err(error) = ended {
         // A caller's doing, every time: slow, gone, or not speaking HTTP.
-        tracing::debug!(event = "rpc.connection.failed", %error);
+        tracing::debug!(code = "rpc.connection.failed", %error);
     }
 }
 
@@ -387,7 +387,7 @@ async fn drain(handle: &ServerHandle, mut connections: JoinSet<()>, limit: Durat
         handle.clone().stopped().await;
     };
     if tokio::time::timeout(limit, ended).await.is_err() {
-        tracing::warn!(event = "rpc.drain.timed_out", connections = connections.len());
+        tracing::warn!(code = "rpc.drain.timed_out", connections = connections.len());
         connections.shutdown().await;
     }
 }

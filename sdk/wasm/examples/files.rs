@@ -19,7 +19,7 @@ use consign_types::merkle::node_hash;
 use consign_types::receipt::Receipt;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
-use consign_wasm::{Asked, verify};
+use consign_wasm::{Question, json, verify};
 
 use support::faults::number;
 use support::node::{Node, trust, validators};
@@ -56,7 +56,8 @@ fn main() {
 
     let mut cases = Vec::new();
     let mut case = |file: &str, bytes: &[u8], trust: &str, text: Option<&str>| {
-        let said = verify(bytes, text, None, &Asked::default(), NOW).json();
+        let question = Question { trust: text.unwrap_or_default(), ..Question::default() };
+        let said = json(&verify(bytes, &question, NOW));
         cases.push(format!("{{\"file\":\"{file}\",\"trust\":\"{trust}\",\"said\":{said}}}"));
     };
     let (trust, other) = (trust.to_json(), other.to_json());

@@ -15,7 +15,8 @@ use core::cell::RefCell;
 use consign_types::signature_line::judge_lines;
 use consign_types::time::Millis;
 
-use crate::answers::{Asked, verify as answer};
+use crate::ask::{self, Question};
+use crate::json::json;
 
 /// More than all that is accepted together; what is longer is refused in JavaScript.
 const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -50,15 +51,17 @@ extern "C" fn input(length: usize) -> usize {
     held.as_mut_ptr() as usize
 }
 
-/// Verifies what lies in the input: file, trust file (none if empty), event (none if empty), the holder to
-/// expect (nobody if empty), and the flags that must not be, with commas between.
+/// Verifies what lies in the input: file, trust file, event, unit and holder to expect, and the flags that must
+/// not be, with commas between. What is empty is not there, or not asked.
 #[unsafe(no_mangle)]
 extern "C" fn verify(
     file: usize,
     trust: usize,
     event: usize,
+    unit: usize,
     holder: usize,
-    flags: usize,
+    not_flags: usize,
+    accept_log_key: u32,
     max_age_s: u64,
     now_s: u64,
 ) -> usize {
@@ -69,20 +72,20 @@ extern "C" fn verify(
         rest = left;
         taken
     };
-    let (file, trust, event) = (take(file), take(trust), take(event));
     let text = |bytes| core::str::from_utf8(bytes).unwrap_or("\u{fffd}");
-    let (holder, flags) = (text(take(holder)), text(take(flags)));
-    let asked = Asked {
-        holder: (!holder.is_empty()).then_some(holder),
-        not_flags: flags,
+    let file = take(file);
+    let question = Question {
+        trust: text(take(trust)),
+        event: take(event),
+        unit: text(take(unit)),
+        holder: text(take(holder)),
+        not_flags: text(take(not_flags)),
         max_age_s: (max_age_s != u64::MAX).then_some(max_age_s),
+        accept_log_key: accept_log_key != 0,
     };
-    let trust = (!trust.is_empty()).then(|| text(trust));
-    let event = (!event.is_empty()).then_some(event);
-    let now = Millis(now_s.saturating_mul(1_000));
-    let json = answer(file, trust, event, &asked, now).json();
-    let length = json.len();
-    *HELD.output.borrow_mut() = json;
+    let answer = json(&ask::verify(file, &question, Millis(now_s.saturating_mul(1_000))));
+    let length = answer.len();
+    *HELD.output.borrow_mut() = answer;
     length
 }
 

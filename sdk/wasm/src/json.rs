@@ -1,38 +1,36 @@
-//! Writes a [`Verification`] as JSON, in the names that `consign verify --json` uses.
+//! Writes a [`Verification`] as JSON, in the names that `consign verify --output json` uses.
 
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use crate::answers::{Answer, Verification};
+use consign_ledger::answers::{Answer, Verification};
 
-impl Verification {
-    /// The object that JavaScript gets.
-    pub fn json(&self) -> String {
-        let mut to = String::from("{\"verified\":");
-        to.push_str(if self.verified { "true" } else { "false" });
-        field(&mut to, "code", self.code);
-        field(&mut to, "subject", &self.subject);
-        answer(&mut to, "integrity", &self.integrity);
-        answer(&mut to, "trust", &self.trust);
-        answer(&mut to, "completeness", &self.completeness);
-        answer(&mut to, "time", &self.time);
-        if let Some(told) = &self.told {
-            field(&mut to, "holder", &told.holder);
-            list(&mut to, "flags", told.flags.iter(), |to, flag| string(to, flag));
-            list(&mut to, "story", told.story.iter(), |to, line| string(to, line));
-        }
-        if !self.accused.is_empty() {
-            list(&mut to, "accused", self.accused.iter(), |to, accused| string(to, accused));
-        }
-        list(&mut to, "unmet", self.unmet.iter(), |to, unmet| {
-            to.push_str("{\"code\":");
-            string(to, unmet.code);
-            field(to, "detail", &unmet.detail);
-            to.push('}');
-        });
-        to.push('}');
-        to
+/// The object that JavaScript gets.
+pub fn json(found: &Verification) -> String {
+    let mut to = String::from("{\"verified\":");
+    to.push_str(if found.verified { "true" } else { "false" });
+    field(&mut to, "code", found.code());
+    field(&mut to, "subject", &found.subject);
+    answer(&mut to, "integrity", &found.integrity);
+    answer(&mut to, "trust", &found.trust);
+    answer(&mut to, "completeness", &found.completeness);
+    answer(&mut to, "time", &found.time);
+    if let Some(told) = &found.told {
+        field(&mut to, "holder", &told.holder);
+        list(&mut to, "flags", told.flags.iter(), |to, flag| string(to, flag.as_str()));
+        list(&mut to, "story", told.story.iter(), |to, line| string(to, line));
     }
+    if !found.accused.is_empty() {
+        list(&mut to, "accused", found.accused.iter(), |to, accused| string(to, accused));
+    }
+    list(&mut to, "unmet", found.unmet.iter(), |to, unmet| {
+        to.push_str("{\"code\":");
+        string(to, unmet.code);
+        field(to, "detail", &unmet.detail);
+        to.push('}');
+    });
+    to.push('}');
+    to
 }
 
 fn answer(to: &mut String, name: &str, answer: &Answer) {

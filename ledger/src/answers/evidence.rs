@@ -3,29 +3,24 @@
 use alloc::string::ToString as _;
 use alloc::{borrow::ToOwned as _, format};
 
-use consign_ledger::evidence::{self, Believed, Evidence, Why};
 use consign_types::codec::Canonical as _;
 use consign_types::trust::Trust;
 
-use crate::answers::{Answer, Verdict, Verification, assembled, broken, chain, unfinished};
+use super::{Answer, Verdict, Verification, assembled, broken, chain, untrusted};
+use crate::evidence::{self, Believed, Evidence, Why};
 
 /// How every evidence file begins: an array of five items, the first of them the name of the format.
-pub const BEGINNING: &[u8] = b"\x85\x73consign/evidence/v1";
+pub(super) const BEGINNING: &[u8] = b"\x85\x73consign/evidence/v1";
 
 /// Verifies the evidence in `bytes`.
-pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
+pub(super) fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
     let file = match Evidence::from_bytes(bytes) {
         Ok(file) => file,
         Err(error) => return broken("evidence", chain(&error)),
     };
     let subject = format!("evidence of {}, {}", file.case.kind(), file.id());
-    let untrusted = |why| {
-        let unchecked = unfinished(&subject, Verdict::NotEstablished, "not checked".to_owned());
-        let trust = Answer::new(Verdict::NotEstablished, why);
-        Verification { trust, needs_trust: true, ..unchecked }
-    };
     let Some(trust) = trust else {
-        return untrusted("no trust file says whose keys these are".to_owned());
+        return untrusted(&subject, "no trust file says whose keys these are".to_owned());
     };
     match evidence::verify(&file, Believed::from(trust)) {
         Ok(accused) => {
@@ -46,7 +41,7 @@ pub fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
             }
         }
         Err(error) if matches!(error.why, Why::Network | Why::Origin | Why::SetLink(_)) => {
-            untrusted(chain(&error))
+            untrusted(&subject, chain(&error))
         }
         Err(error) => broken(&subject, chain(&error)),
     }

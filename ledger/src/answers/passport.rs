@@ -6,25 +6,27 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use consign_ledger::passport::{self, BadPassport, BadSetLink, Custodian, Flag, Verified};
 use consign_types::checkpoint::NotProven;
-use consign_types::party::PartyId;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 
-use crate::answers::{
-    Answer, Asked, Told, Unmet, Verdict, Verification, assembled, broken, chain, trusted,
-    unfinished,
+use super::receipt::trusted;
+use super::{
+    Answer, Asked, Told, Unmet, Verdict, Verification, assembled, broken, chain, untrusted,
 };
+use crate::passport::{self, BadPassport, BadSetLink, Custodian, Flag, Verified};
 
 /// Verifies the passport in `bytes`, `now` by this machine's clock.
-pub fn verify(bytes: &[u8], trust: Option<&Trust>, asked: &Asked<'_>, now: Millis) -> Verification {
+pub(super) fn verify(
+    bytes: &[u8],
+    trust: Option<&Trust>,
+    asked: &Asked,
+    now: Millis,
+) -> Verification {
     let Some(trust) = trust else {
         let why =
             "no trust file says whom to believe, and a passport is checked from there".to_owned();
-        let unchecked = unfinished("passport", Verdict::NotEstablished, "not checked".to_owned());
-        let trust = Answer::new(Verdict::NotEstablished, why);
-        return Verification { trust, needs_trust: true, ..unchecked };
+        return untrusted("passport", why);
     };
     match passport::read(bytes, trust) {
         Ok(verified) => told(&verified, trust, asked, now),
@@ -32,7 +34,7 @@ pub fn verify(bytes: &[u8], trust: Option<&Trust>, asked: &Asked<'_>, now: Milli
     }
 }
 
-fn told(verified: &Verified, trust: &Trust, asked: &Asked<'_>, now: Millis) -> Verification {
+fn told(verified: &Verified, trust: &Trust, asked: &Asked, now: Millis) -> Verification {
     let proven = &verified.checkpoint;
     let cosigned = Millis(proven.time_s.saturating_mul(1_000));
     let age_s = now.0.saturating_sub(cosigned.0) / 1_000;
@@ -79,17 +81,18 @@ fn told(verified: &Verified, trust: &Trust, asked: &Asked<'_>, now: Millis) -> V
     let flags = verified.flags();
     Verification {
         completeness,
+        unmet: unmet(verified, &flags, asked, age_s),
         told: Some(Told {
             holder: holder(verified),
-            flags: flags.iter().map(|flag| flag.as_str()).collect(),
+            flags,
             story: passport::story(verified).iter().map(|line| line.to_string()).collect(),
         }),
-        unmet: unmet(verified, &flags, asked, age_s),
         ..assembled(format!("passport of {}", verified.unit), integrity, trust, time)
     }
 }
 
-fn holder(verified: &Verified) -> String {
+/// Who holds the unit, in words.
+pub fn holder(verified: &Verified) -> String {
     match verified.custody.last().map(|holding| &holding.custodian) {
         Some(Custodian::Held(party)) => party.to_string(),
         Some(Custodian::Contested { holder, claimant }) => {
@@ -104,25 +107,26 @@ fn holder(verified: &Verified) -> String {
     }
 }
 
-fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked<'_>, age_s: u64) -> Vec<Unmet> {
+fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64) -> Vec<Unmet> {
     let mut unmet = Vec::new();
+    if let Some(unit) = asked.unit.as_ref().filter(|unit| **unit != verified.unit) {
+        let detail = format!("the passport is of {}, not of {unit}", verified.unit);
+        unmet.push(Unmet { code: "other_unit", detail });
+    }
     let held = match verified.custody.last().map(|holding| &holding.custodian) {
         Some(Custodian::Held(party)) => Some(party),
         _ => None,
     };
-    if let Some(expected) = asked.holder
-        && held.map(PartyId::as_str) != Some(expected)
+    if let Some(expected) = &asked.holder
+        && held != Some(expected)
     {
         let detail = format!("{expected} does not hold the unit; holder: {}", holder(verified));
         unmet.push(Unmet { code: "other_holder", detail });
     }
-    for not in asked.not_flags.split(',').filter(|not| !not.is_empty()) {
-        if flags.iter().any(|flag| flag.as_str() == not) {
+    for not in &asked.not_flags {
+        if flags.contains(not) {
             let detail = format!("the unit has the flag {not}");
             unmet.push(Unmet { code: "flagged", detail });
-        } else if !Flag::ALL.iter().any(|flag| flag.as_str() == not) {
-            let detail = format!("{not:?} is no flag");
-            unmet.push(Unmet { code: "unknown_flag", detail });
         }
     }
     if let Some(max) = asked.max_age_s
@@ -141,7 +145,7 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked<'_>, age_s: 
 /// Whether bytes are wrong, or only nobody trusted stands by them.
 fn refused(error: &BadPassport) -> Verification {
     let why = chain(error);
-    let untrusted = match error {
+    let nobody_stands_by_it = match error {
         BadPassport::Checkpoint(cause) => !matches!(
             cause,
             NotProven::Signature(_) | NotProven::WitnessSignature(_) | NotProven::Malformed(_)
@@ -149,13 +153,11 @@ fn refused(error: &BadPassport) -> Verification {
         BadPassport::SetLink { why, .. } => {
             matches!(why, BadSetLink::Set | BadSetLink::Certificate(_))
         }
-        BadPassport::RecordSet => true,
+        BadPassport::Network | BadPassport::RecordEpoch | BadPassport::RecordSet => true,
         _ => false,
     };
-    if untrusted {
-        let unchecked = unfinished("passport", Verdict::NotEstablished, "not checked".to_owned());
-        let trust = Answer::new(Verdict::NotEstablished, why);
-        return Verification { trust, needs_trust: true, ..unchecked };
+    if nobody_stands_by_it {
+        return untrusted("passport", why);
     }
     broken("passport", why)
 }
@@ -167,5 +169,16 @@ fn in_words(seconds: u64) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_read_well() {
+        let said = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(in_words);
+        assert_eq!(said, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
     }
 }

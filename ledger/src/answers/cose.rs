@@ -15,17 +15,16 @@ use consign_types::event::SignedEvent;
 use consign_types::party::PartyId;
 use consign_types::trust::Trust;
 
-use crate::answers::{
-    Answer, Verdict, Verification, assembled, broken, chain, claim, describe, unfinished,
-};
+use super::receipt::{claim, describe};
+use super::{Answer, Verdict, Verification, assembled, broken, chain, unfinished};
 
 /// What a tagged `COSE_Sign1` begins with; neither a passport nor a text does.
-pub const FIRST_BYTE: u8 = 0xd2;
+pub(super) const FIRST_BYTE: u8 = 0xd2;
 
 /// Verifies an event with its receipt, or a receipt with the event beside it.
 ///
 /// One log key's word is no quorum's: what holds is verified only where the caller takes that for enough.
-pub fn verify(bytes: &[u8], event: Option<&[u8]>, trust: Option<&Trust>) -> Verification {
+pub(super) fn verify(bytes: &[u8], event: Option<&[u8]>, trust: Option<&Trust>) -> Verification {
     let (carried, receipt) = match read(bytes) {
         Ok(read) => read,
         Err(why) => return broken("unreadable", why),

@@ -15,11 +15,16 @@ use alloc::vec::Vec;
 
 use consign_types::digest::EventId;
 use consign_types::event::{Action, SignedEvent};
+use consign_types::limits::HOLDS_MAX;
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
 
 use super::verify::{Stay, Step, custodian};
 use crate::unit::UnitState;
+
+/// Handovers of a container whose effect is open at once. Sorting out `n` of them takes up to `n` cubed steps,
+/// and everybody can sign more; what comes to more is said to be undecided.
+const PENDING_HANDOVERS_MAX: usize = 128;
 
 /// Whose hands a unit is in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -202,7 +207,21 @@ impl Chain {
             _ => {}
         }
         if step.stay == Stay::Ends {
+            self.take_holds_along(at);
             self.line.truncate(at + 1);
+        }
+    }
+
+    /// Mirrors `rules::contain::leave`: the holds around a unit that leaves become its own.
+    fn take_holds_along(&mut self, at: usize) {
+        let Some((leaves, around)) = self.line.get_mut(at..).and_then(|l| l.split_first_mut())
+        else {
+            return;
+        };
+        for hold in around.iter().flat_map(|title| &title.holds) {
+            if leaves.holds.len() < HOLDS_MAX && !leaves.holds.contains(hold) {
+                leaves.holds.push(*hold);
+            }
         }
     }
 
@@ -363,6 +382,11 @@ impl Chain {
     /// `party` is custodian, undisputed, by `basis` where that is known: so the pending handovers did what
     /// leads there.
     fn resolve(&mut self, party: &PartyId, basis: Option<EventId>) {
+        if let Some((from, to)) = self.too_many() {
+            self.pending.clear();
+            self.push(from, Custodian::Undecided);
+            return self.push(to, Custodian::Held(party.clone()));
+        }
         let pending = core::mem::take(&mut self.pending);
         let Some(holder) = self.holder().filter(|_| !pending.is_empty()).cloned() else { return };
         let ways = ways(&pending, &holder, party, basis);
@@ -396,6 +420,13 @@ impl Chain {
         self.dispute(holder, claimant, basis, last);
     }
 
+    /// From when to when custody is open, where so much is pending that nobody sorts it out.
+    fn too_many(&self) -> Option<(Millis, Millis)> {
+        let times = self.pending.first().zip(self.pending.last());
+        let times = times.filter(|_| self.pending.len() > PENDING_HANDOVERS_MAX);
+        times.map(|(first, last)| (first.time, last.time))
+    }
+
     /// These two were in dispute at `last`.
     fn dispute(
         &mut self,
@@ -409,7 +440,9 @@ impl Chain {
         let certain = self.holdings.iter().rposition(|holding| !disputed(holding));
         let disputes = self.holdings.split_off(certain.map_or(0, |at| at + 1));
         let mut from = None;
-        if disputes.is_empty() {
+        if self.too_many().is_some() {
+            self.resolve(holder, basis);
+        } else if disputes.is_empty() {
             let begins = (0..self.pending.len()).find(|at| {
                 let (before, since) = self.pending.split_at(*at);
                 since.first().is_some_and(|handover| handover.taker == *claimant)

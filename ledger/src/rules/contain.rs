@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use consign_types::digest::EventId;
 use consign_types::event::Event;
-use consign_types::limits::DEPTH_MAX;
+use consign_types::limits::{DEPTH_MAX, HOLDS_MAX};
 use consign_types::unit::UnitId;
 
 use super::Tx;
@@ -147,6 +147,12 @@ pub fn leave<V: StateView>(
     state.counters = tx.effective(&state);
     state.excursion_open |= around.iter().any(|(_, container)| container.excursion_open);
     state.damaged |= around.iter().any(|(_, container)| container.damaged);
+    // Where not all have room, those of the innermost stay: with any of them the unit does not move.
+    for hold in around.iter().flat_map(|(_, container)| &container.holds) {
+        if state.holds.len() < HOLDS_MAX && !state.holds.contains(hold) {
+            state.holds.push(*hold);
+        }
+    }
     state.journey = root.journey.clone();
     if basis != state.basis {
         state.renew_basis(basis, tx.time());

@@ -299,6 +299,10 @@ impl Model {
         state.custody = Custody::Held(holder);
         state.excursion_open |= around.iter().any(|unit| unit.excursion_open);
         state.damaged |= around.iter().any(|unit| unit.damaged);
+        let mut holds: Vec<EventId> = state.holds.clone();
+        holds.extend(around.iter().flat_map(|unit| unit.holds.clone()));
+        holds.truncate(4);
+        state.holds = holds;
         let to = self.next_tick();
         let stay = self.stays.iter_mut().find(|s| s.child == *child && s.to.is_none());
         stay.unwrap().to = Some(to);

@@ -417,3 +417,26 @@ fn an_ejected_unit_takes_its_contents_along() {
     assert_eq!(desk.unit(&middle).blocked_inside, 1);
     assert_eq!(desk.unit(&outer).children, [0; 6]);
 }
+
+/// An authority stopped a trailer; a parcel in it is disputed and leaves it. What the authority stopped stays
+/// stopped, and is let go by the same name.
+#[test]
+fn a_disputed_unit_takes_the_holds_around_it_along() {
+    let mut desk = Desk::new();
+    let (unit, trailer) = (desk.held("A"), desk.held("T"));
+    let basis = desk.unit(&unit).basis;
+    let late = desk.offline(GIVER, TAKER, &unit, basis);
+    desk.put("forwarder.dock1", &trailer, into(&[&unit]));
+    let hold = desk.put("customs.dock1", &trailer, HOLD);
+    desk.submit_verified(&late).unwrap();
+    assert_eq!(desk.unit(&unit).inside, None);
+    assert_eq!(desk.unit(&unit).holds, [hold]);
+
+    let release = Action::Release { hold };
+    desk.put("customs.dock1", &unit, release.clone());
+    assert_eq!(desk.unit(&unit).holds, []);
+    assert_eq!(desk.unit(&trailer).holds, [hold]);
+    assert_eq!(desk.unit(&trailer).blocked_inside, 0);
+    desk.put("customs.dock1", &trailer, release);
+    assert_eq!(desk.unit(&trailer).holds, []);
+}

@@ -107,6 +107,9 @@ pub enum Why {
     /// Not later.
     #[error("the smaller size was not cosigned {ROLLBACK_MARGIN_S} seconds later than the larger")]
     NotLater,
+    /// A witness is named for its clock.
+    #[error("a witness is named, whose times are bound by no rule")]
+    WitnessTime,
     /// A leaf that is not below both sizes, or not under the root.
     #[error("the leaf is not under the root")]
     Inclusion(#[source] BadProof),

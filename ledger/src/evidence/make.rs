@@ -15,8 +15,8 @@ use consign_types::merkle::InclusionProof;
 use consign_types::note::{Note, NoteSignature, VerifierKey};
 use consign_types::party::SignerId;
 
-use super::notes::{cosigners, goes_back, log_keys, signed_text};
-use super::{Anchor, Believed, Case, DoubleOffer, Evidence, Leaf, Notes, verify};
+use super::notes::{bound_in_time, cosigners, goes_back, log_keys, signed_text};
+use super::{Anchor, Believed, Case, DoubleOffer, Evidence, Leaf, Notes, Who, verify};
 use crate::entry::EntryKey;
 use crate::passport::{
     BuildError, Passport, Proven, SetLink, Source, cosigned, follow_sets, without_outsiders,
@@ -52,10 +52,12 @@ pub fn two_checkpoints(
     let (first, second) = in_order(one, other)?;
     let (a, b) = (of(first)?, of(second)?);
     if a.size == b.size {
-        let notes = common(believed, sets, (first, &a), (second, &b), |_| true)?;
+        let notes = common(believed, sets, (first, &a), (second, &b), |_, _| true)?;
         return checked(believed, sets, Case::TwoRoots(notes));
     }
-    let notes = common(believed, sets, (first, &a), (second, &b), goes_back)?;
+    let notes = common(believed, sets, (first, &a), (second, &b), |who, times| {
+        bound_in_time(who) && goes_back(times)
+    })?;
     checked(believed, sets, Case::Rollback(notes))
 }
 
@@ -69,7 +71,7 @@ pub fn growth(
     let (a, b) = (of(one.note)?, of(other.note)?);
     let (first, second) = if a.size <= b.size { (one, other) } else { (other, one) };
     let (a, b) = if a.size <= b.size { (a, b) } else { (b, a) };
-    let notes = common(believed, sets, (first.note, &a), (second.note, &b), |_| true)?;
+    let notes = common(believed, sets, (first.note, &a), (second.note, &b), |_, _| true)?;
     let index = first.proof.index;
     if second.proof.index != index {
         return None;
@@ -253,15 +255,15 @@ fn common(
     sets: &[SetLink],
     (first, a): (&Note, &Checkpoint),
     (second, b): (&Note, &Checkpoint),
-    fits: fn([u64; 2]) -> bool,
+    fits: fn(&Who, [u64; 2]) -> bool,
 ) -> Option<Notes> {
     let set = follow_sets(sets, believed.trust, None).ok()?.set;
     let (mut one, mut other) = (Vec::new(), Vec::new());
-    for (key, _) in cosigners(believed, set).ok()? {
+    for (key, who) in cosigners(believed, set).ok()? {
         let newest = held(first, a, &key).into_iter().max_by_key(|(time_s, _)| *time_s);
         let oldest = held(second, b, &key).into_iter().min_by_key(|(time_s, _)| *time_s);
         if let (Some((smaller, line)), Some((larger, opposite))) = (newest, oldest)
-            && fits([smaller, larger])
+            && fits(&who, [smaller, larger])
         {
             one.push(line);
             other.push(opposite);

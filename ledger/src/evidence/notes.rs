@@ -89,6 +89,9 @@ pub fn rollback(
     if first.size >= second.size {
         return Err(Part::Second.bad(Why::Order));
     }
+    if both.lines.iter().any(|line| !bound_in_time(&line.who)) {
+        return Err(Part::First.bad(Why::WitnessTime));
+    }
     if !both.lines.iter().all(|line| goes_back(line.times)) {
         return Err(Part::First.bad(Why::NotLater));
     }
@@ -106,6 +109,12 @@ pub fn rollback(
 /// Whether the time of the smaller size is so late that no honest cosigner gave both.
 pub const fn goes_back([smaller, larger]: [u64; 2]) -> bool {
     smaller > larger.saturating_add(ROLLBACK_MARGIN_S)
+}
+
+/// Whether the times of this cosigner never go back: that is a rule of validators, and C2SP knows none for
+/// witnesses, whose clocks may be set right at any time.
+pub const fn bound_in_time(who: &Who) -> bool {
+    matches!(who, Who::Party(_))
 }
 
 /// Signed by one log key at one size, with two roots.

@@ -2,6 +2,7 @@
 
 use consign_ledger::evidence::{
     Believed, Case, Evidence, Notes, Part, Seen, Why, growth, log_signature, two_checkpoints,
+    verify,
 };
 use consign_types::block::{LeafIndex, TreeSize};
 use consign_types::checkpoint::Checkpoint;
@@ -185,6 +186,31 @@ fn the_margin_of_a_rollback_is_exact() {
     let notes = Notes { first: early, ..notes };
     let bad = refused(&Evidence { case: Case::Rollback(notes), ..rollback_example() });
     assert_eq!((bad.part, bad.why), (Part::First, Why::NotLater));
+}
+
+/// Its clock was ahead when it cosigned the larger log, or is ahead now: it cosigned what C2SP lets it.
+#[test]
+fn a_witness_is_never_named_by_its_clock() {
+    let at = |size, root, time| {
+        let by_party = note(size, root, &later(time, &ALL[..1]));
+        let mut note = Note::new(by_party.text().to_owned()).unwrap();
+        // Ascending by the names of the keys, as in a file.
+        let given = checkpoint(size, root).cosign(&key("insurer"), NOW + time);
+        note.add(given.line(&witness()));
+        note.add(by_party.signatures()[0].clone());
+        note
+    };
+    let (smaller, larger) = (at(10, 1, ROLLBACK_MARGIN_S + 3), at(12, 2, 0));
+    let evidence = made(&smaller, &larger).unwrap();
+    let [named] = &named(&evidence)[..] else { panic!("one is named") };
+    assert!(named.starts_with("airline cosigned"), "{named}");
+
+    // A file that names the witness besides is refused as a whole.
+    let notes = Notes { first: smaller.to_string(), second: larger.to_string() };
+    let forged = Evidence { case: Case::Rollback(notes), ..evidence };
+    let (trust, witnesses) = (trust(), [witness()]);
+    let bad = verify(&forged, Believed { trust: &trust, witnesses: &witnesses }).unwrap_err();
+    assert_eq!((bad.part, bad.why), (Part::First, Why::WitnessTime));
 }
 
 pub fn log_note(name: &str, size: u64, root: u8) -> Note {

@@ -127,7 +127,8 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
             })
         }
         Command::Run { key, state, listen, name, also } => {
-            let logs = logs(global.trust.as_deref(), &also)?;
+            let reread = || logs(global.trust.as_deref(), &also);
+            let logs = reread()?;
             let secret = keys::read(&key, Purpose::Cosigner)?;
             let own = own_key(&logs, secret.public(), name.as_deref())?;
             let state = State::open(&state, &key, own.clone(), secret, logs)?;
@@ -139,7 +140,7 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
                 listen: address.to_string(),
                 logs: followed.map(|(origin, size)| Followed { origin, size: size.0 }).collect(),
             })?;
-            serve::until_stopped(console, listener, state).await
+            serve::until_stopped(console, listener, state, reread).await
         }
     }
 }

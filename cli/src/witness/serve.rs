@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use consign_types::trust::Trust;
 use consign_types::witness::REQUEST_BYTES_MAX;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -44,15 +45,18 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Answers until the process is asked to stop, or the disk fails.
+/// Answers until the process is asked to stop, or the disk fails. SIGHUP has the trust files read again, by
+/// `reread`; what is wrong with them is said, and those before stay in force.
 pub(super) async fn until_stopped(
     console: &Console,
     listener: TcpListener,
     state: State,
+    reread: impl Fn() -> Result<Vec<Trust>, Failure>,
 ) -> Result<(), Failure> {
     let no_signals = |e| Failure::operational("signals", e, "the system gives no signals");
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let (state, places) = (Arc::new(state), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let (fault_tx, mut faults) = mpsc::channel(1);
     let (stop_tx, stop) = watch::channel(false);
@@ -71,6 +75,10 @@ pub(super) async fn until_stopped(
             }
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
+            _ = hangup.recv() => match reread().and_then(|logs| state.believe(logs)) {
+                Ok(()) => console.note("trust files read again"),
+                Err(failure) => console.note(format!("the trust files before stay in force: {failure}")),
+            },
             Some(fault) = faults.recv() => break Err(fault),
         }
     };

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use consign_types::block::TreeSize;
 use consign_types::key::SecretKey;
@@ -31,7 +31,7 @@ pub(super) struct State {
     dir: PathBuf,
     own: VerifierKey,
     secret: SecretKey,
-    logs: Vec<Trust>,
+    logs: RwLock<Vec<Trust>>,
     seen: Mutex<BTreeMap<String, (Seen, String)>>,
     /// Keeps others away for as long as it is open.
     _lock: File,
@@ -105,7 +105,8 @@ impl State {
             seen.insert(log.origin.clone(), (last, note));
         }
         let dir = dir.to_owned();
-        Ok(Self { dir, own, secret, logs, seen: Mutex::new(seen), _lock: lock })
+        let (logs, seen) = (RwLock::new(logs), Mutex::new(seen));
+        Ok(Self { dir, own, secret, logs, seen, _lock: lock })
     }
 
     /// Decides a request and answers it with a line, which is on disk by then.
@@ -117,7 +118,8 @@ impl State {
         let mut seen = self.seen();
         let last =
             |log: &Trust| seen.get(&log.origin).map_or_else(Seen::default, |(last, _)| *last);
-        let (log, checkpoint, request) = match decide(body, &self.logs, last) {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        let (log, checkpoint, request) = match decide(body, &logs, last) {
             Ok(decided) => decided,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -134,6 +136,24 @@ impl State {
         }
         seen.insert(log.origin.clone(), (Seen { size, root, time_s }, text));
         Ok(Ok(cosignature.line(&self.own).to_string()))
+    }
+
+    /// Believes these trust files from now on: of the same networks, whose validators may be others by now.
+    ///
+    /// # Errors
+    /// When they are of other networks; then those before stay in force.
+    pub(super) fn believe(&self, logs: Vec<Trust>) -> Result<(), Failure> {
+        let names = |logs: &[Trust]| -> BTreeSet<_> {
+            logs.iter().map(|log| (log.origin.clone(), log.network)).collect()
+        };
+        let mut known = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        if names(&known) != names(&logs) {
+            let message = "the trust files are of other networks than at the start";
+            let help = "start the witness again to cosign for other networks";
+            return Err(Failure::new(Exit::Refused, "bad_trust", message, help));
+        }
+        *known = logs;
+        Ok(())
     }
 
     /// Notes in the marker that a log was cosigned.
@@ -223,6 +243,16 @@ mod tests {
         Trust::of_genesis(&genesis, vec![(party(), key(9).public())])
     }
 
+    fn others() -> ValidatorSet {
+        let validator = Validator {
+            party: "handler".parse().unwrap(),
+            consensus_key: key(5).public(),
+            cosigner_key: key(6).public(),
+            network_key: key(7).public(),
+        };
+        ValidatorSet::new(vec![validator]).unwrap()
+    }
+
     fn request(old: u64, size: u64, root: u8) -> String {
         use consign_types::checkpoint::{Checkpoint, cosigner_key};
         use consign_types::digest::{Digest, TreeRoot};
@@ -262,6 +292,15 @@ mod tests {
         assert_eq!(answer(request(0, 2, 1)), Err(Refusal::Conflict(TreeSize(3))));
         assert_eq!(answer(request(3, 3, 2)), Err(Refusal::Conflict(TreeSize(3))));
         // The clock went back; the time of a cosignature does not.
+        assert_eq!(answer(request(3, 3, 1)), Ok(line.clone()));
+        // The validators change, and the witness is told; another network's file it does not take.
+        let moved = Trust { validators: others(), ..trust() };
+        again.believe(vec![moved]).unwrap();
+        assert!(matches!(answer(request(3, 3, 1)), Err(Refusal::Untrusted(_))));
+        let elsewhere = Trust { origin: "else.example/log".to_owned(), ..trust() };
+        assert_eq!(again.believe(vec![elsewhere]).unwrap_err().code, "bad_trust");
+        assert!(matches!(answer(request(3, 3, 1)), Err(Refusal::Untrusted(_))));
+        again.believe(vec![trust()]).unwrap();
         assert_eq!(answer(request(3, 3, 1)), Ok(line));
         drop(again);
 

@@ -58,6 +58,7 @@ fn help_says_what_each_command_is_for() {
     insta::assert_snapshot!("help_event_build", help(&["event", "build", "--help"]));
     insta::assert_snapshot!("help_device", help(&["device", "--help"]));
     insta::assert_snapshot!("help_replay_c2k", help(&["replay", "c2k", "--help"]));
+    insta::assert_snapshot!("help_proof_consistency", help(&["proof", "consistency", "--help"]));
 }
 
 /// The example of the specification: a passport, and the trust file that goes with it.

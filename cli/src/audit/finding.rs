@@ -18,6 +18,8 @@ pub enum Code {
     BadCheckpoint,
     /// A checkpoint without a quorum of those whom the trust file names.
     NoQuorum,
+    /// A checkpoint that a quorum of a set cosigned which was not in force then.
+    WrongSet,
     /// A line under a checkpoint by nobody whom the trust file names.
     UnknownSigner,
     /// A file that must be there is not.
@@ -36,17 +38,19 @@ pub enum Code {
     RolledBack,
     /// Two histories of one log, both cosigned.
     Fork,
+    /// The auditor's own copy is not what it was when it was made.
+    Damaged,
 }
 
 impl Code {
     /// What an audit that finds it exits with.
     pub const fn exit(self) -> Exit {
         match self {
-            Self::Unreachable => Exit::Operational,
+            Self::Unreachable | Self::Damaged => Exit::Operational,
             Self::BadCheckpoint | Self::BadFile | Self::WrongHash | Self::WrongRoot => {
                 Exit::Integrity
             }
-            Self::NoQuorum | Self::UnknownSigner => Exit::Trust,
+            Self::NoQuorum | Self::WrongSet | Self::UnknownSigner => Exit::Trust,
             Self::NoCheckpoint | Self::MissingFile => Exit::Incomplete,
             Self::WrongLeaf | Self::RuleBroken | Self::RolledBack | Self::Fork => {
                 Exit::Misbehaviour
@@ -63,6 +67,10 @@ impl Code {
             Self::NoQuorum => {
                 "check that the trust file is the network's, and no older than its validators"
             }
+            Self::WrongSet => {
+                "where members changed the set, `consign trust advance` takes the trust file there; where it \
+                 stays so, keep the checkpoint: keys that were retired signed it"
+            }
             Self::UnknownSigner => {
                 "add the witness to the trust file, or fetch the checkpoint again"
             }
@@ -75,6 +83,10 @@ impl Code {
             }
             Self::RolledBack => "ask the source's operator; keep both checkpoints",
             Self::Fork => "keep the evidence, and show it to the members",
+            Self::Damaged => {
+                "check this machine's disk, and begin again in a new folder: consign audit init; nobody else is \
+                 to blame"
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod fetch;
 mod finding;
 mod folder;
 mod judge;
+mod own;
 mod report;
 mod rerun;
 mod round;
@@ -37,7 +38,7 @@ pub use export::{Command as Export, run as export};
 pub use finding::{Code, Finding};
 pub use folder::audit as files;
 pub use report::{Audit, Covered};
-pub use round::{Step, audit as round};
+pub use round::{Step, again, audit as round};
 pub use source::{Source, agent};
 pub use state::State;
 

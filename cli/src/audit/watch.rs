@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use consign_ledger::replay::Replay;
 use serde_json::json;
 
 use super::finding::{self, Finding};
@@ -24,7 +25,7 @@ use crate::instant;
 /// # Errors
 /// What was found.
 pub fn once(console: &Console, state: &State, webhook: Option<&str>) -> Result<(), Failure> {
-    let audit = audited(console, state)?;
+    let audit = audited(console, state, &mut None)?;
     super::say(console, state, &audit)?;
     tell(console, webhook, &audit, &mut BTreeSet::new());
     finding::outcome(&audit.findings)
@@ -48,7 +49,7 @@ pub fn every(
     if let Some(address) = metrics {
         serve(&runtime, console, address, &figures)?;
     }
-    let mut told = BTreeSet::new();
+    let (mut told, mut kept) = (BTreeSet::new(), None);
     runtime.block_on(async {
         let mut rounds = tokio::time::interval(Duration::from_secs(seconds.max(1)));
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -58,7 +59,7 @@ pub fn every(
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             }
             // The round blocks this thread and no other: metrics are served by theirs.
-            let audit = tokio::task::block_in_place(|| audited(console, state))?;
+            let audit = tokio::task::block_in_place(|| audited(console, state, &mut kept))?;
             super::say(console, state, &audit)?;
             tell(console, webhook, &audit, &mut told);
             figures.lock().unwrap_or_else(PoisonError::into_inner).take(&audit);
@@ -66,9 +67,9 @@ pub fn every(
     })
 }
 
-fn audited(console: &Console, state: &State) -> Result<Audit, Failure> {
+fn audited(console: &Console, state: &State, kept: &mut Option<Replay>) -> Result<Audit, Failure> {
     let bar = console.bar(1);
-    let audit = round::audit(state, &mut |step, done, total| {
+    let audit = round::again(state, kept, &mut |step, done, total| {
         bar.set_message(match step {
             Step::Fetching => "fetching and hashing",
             Step::Checking => "checking signatures and rules",

@@ -1,6 +1,7 @@
 //! What an audit finds: a code, a sentence, and how bad it is.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -122,6 +123,24 @@ impl Finding {
     /// A finding about a leaf.
     pub fn at(self, leaf: u64) -> Self {
         Self { leaf: Some(leaf), ..self }
+    }
+
+    /// What it is known by from round to round, a name for each party that is named: a log that stays forked is one
+    /// finding, however large it grows and in however many files that is shown, and whoever joins in is another.
+    pub fn names(&self) -> Vec<String> {
+        let code = serde_json::to_value(self.code).unwrap_or_default();
+        let code = code.as_str().unwrap_or_default();
+        let leaf = self.leaf.map(|leaf| leaf.to_string()).unwrap_or_default();
+        // `growth-1a2b3c4d5e6f.evidence`: the kind, and which file.
+        let stem = self.evidence.as_deref().and_then(Path::file_stem).and_then(OsStr::to_str);
+        let kind = stem.and_then(|stem| stem.rsplit_once('-')).map_or("", |(kind, _)| kind);
+        let name = |who: &str| format!("{code} {} {leaf} {kind} {who}", self.source);
+        if self.named.is_empty() {
+            return vec![name("")];
+        }
+        // Who it is comes first; what it did names sizes.
+        let who = self.named.iter().filter_map(|named| named.split(' ').next());
+        who.map(name).collect()
     }
 
     /// What to do about it.

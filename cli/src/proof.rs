@@ -1,15 +1,14 @@
 //! `consign proof`: fetches proofs from a node, to be verified without it.
 
+mod consistency;
+
 use std::fs;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use consign_rpc::params::{GetConsistency, GetInclusion, GetReceipt};
-use consign_rpc::views::ConsistencyView;
-use consign_types::block::TreeSize;
+use consign_rpc::params::{GetInclusion, GetReceipt};
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::EventId;
-use consign_types::merkle::ConsistencyProof;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -35,14 +34,20 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Check that a node's log only grew from one size to another
+    /// Check that a log only grew from one checkpoint to another
+    #[command(after_help = "\
+Of two checkpoint files the cosignatures are checked with the trust file, and a node's proof against their roots: nothing is
+believed of the node. Of two sizes the roots are the node's own words: the proof says that they fit each other, and no more.")]
     Consistency {
+        /// Two checkpoints, whichever is the earlier: files as nodes serve them at /tlog/checkpoint
+        #[arg(value_name = "CHECKPOINT", num_args = 2, required_unless_present_any = ["from", "to"])]
+        checkpoints: Vec<PathBuf>,
         /// The earlier size
-        #[arg(long, value_name = "SIZE")]
-        from: u64,
+        #[arg(long, value_name = "SIZE", requires = "to", conflicts_with = "checkpoints")]
+        from: Option<u64>,
         /// The later size
-        #[arg(long, value_name = "SIZE")]
-        to: u64,
+        #[arg(long, value_name = "SIZE", requires = "from", conflicts_with = "checkpoints")]
+        to: Option<u64>,
     },
 }
 
@@ -60,19 +65,22 @@ pub enum Form {
 /// # Errors
 /// When no node answers, or the proof does not hold.
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
-    let node = Node::first(global).await?;
     match command {
         Command::Get { event, format, alg, out } => {
+            let node = Node::first(global).await?;
             let bytes = within(global.patience(), fetch(&node, event, format, alg)).await?;
             let Some(out) = out else { return console.data(&bytes) };
             fs::write(&out, bytes).map_err(|e| Failure::file("write", &out, e))?;
             console.result(&Written { event: event.to_string(), file: out })
         }
-        Command::Consistency { from, to } => {
-            let proof = within(global.patience(), node.call(GetConsistency { from, to })).await?;
-            check(&proof)?;
-            console.result(&Consistent(proof))
-        }
+        Command::Consistency { checkpoints, from, to } => match (&checkpoints[..], from, to) {
+            ([one, other], ..) => consistency::of_files(console, global, [one, other]).await,
+            (_, Some(from), Some(to)) => consistency::of_sizes(console, global, from, to).await,
+            _ => {
+                let message = "neither two checkpoints nor two sizes are named";
+                Err(Failure::usage("no_sizes", message, "see `consign proof consistency --help`"))
+            }
+        },
     }
 }
 
@@ -125,38 +133,4 @@ impl Report for Written {
         let file = self.file.display();
         format!("wrote {file}; next: consign verify {file} --trust network.trust.json")
     }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Consistent(ConsistencyView);
-
-impl Report for Consistent {
-    fn text(&self) -> String {
-        let proof = &self.0;
-        format!(
-            "the log only grew from {} to {} leaves\nroot {}  {}\nroot {}  {}\n\
-             compare the roots with checkpoints that you trust",
-            proof.from, proof.to, proof.from, proof.from_root, proof.to, proof.to_root
-        )
-    }
-}
-
-/// The roots are the node's word; that the one grew out of the other is not.
-fn check(view: &ConsistencyView) -> Result<(), Failure> {
-    let proof = ConsistencyProof {
-        from: TreeSize(view.from),
-        to: TreeSize(view.to),
-        path: view.path.iter().map(|hash| hash.0).collect(),
-    };
-    proof.verify(view.from_root.0, view.to_root.0).map_err(|e| {
-        let message =
-            format!("the node's proof from {} to {} does not hold: {e}", view.from, view.to);
-        Failure::new(
-            Exit::Integrity,
-            "inconsistent",
-            message,
-            "keep the answer, and ask other nodes",
-        )
-    })
 }

@@ -2,6 +2,7 @@
 //! exits with. No node is needed.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -21,12 +22,20 @@ struct Ran {
 }
 
 fn consign(dir: &Path, arguments: &[&str]) -> Ran {
+    consign_fed(dir, arguments, b"")
+}
+
+/// With these bytes on its standard input.
+fn consign_fed(dir: &Path, arguments: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consign"));
     for name in ["CONSIGN_NODE", "CONSIGN_TRUST", "CONSIGN_TOKEN_FILE", "CONSIGND", "DATA"] {
         command.env_remove(name);
     }
+    let mut fed = tempfile::tempfile().unwrap();
+    fed.write_all(input).unwrap();
+    fed.rewind().unwrap();
     let Output { status, stdout, stderr } =
-        command.current_dir(dir).args(arguments).output().unwrap();
+        command.current_dir(dir).args(arguments).stdin(fed).output().unwrap();
     Ran {
         exit: status.code().unwrap(),
         out: String::from_utf8_lossy(&stdout).into_owned(),
@@ -49,18 +58,29 @@ fn help_says_what_each_command_is_for() {
     insta::assert_snapshot!("help_event_build", help(&["event", "build", "--help"]));
     insta::assert_snapshot!("help_device", help(&["device", "--help"]));
     insta::assert_snapshot!("help_replay_c2k", help(&["replay", "c2k", "--help"]));
+    insta::assert_snapshot!("help_proof_consistency", help(&["proof", "consistency", "--help"]));
 }
 
-/// The example of the specification, as it is shown to people and to programs.
+/// The example of the specification: a passport, and the trust file that goes with it.
+fn spec_example(dir: &Path) -> Vec<u8> {
+    let page = include_str!("../../docs/spec/passport.md");
+    let block = |fence: &str| {
+        let (_, rest) = page.split_once(&format!("```{fence}\n")).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let digits = block("hex passport").replace('\n', "");
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+    fs::write(dir.join("parcel.passport"), &bytes).unwrap();
+    fs::write(dir.join("trust.json"), block("text trust")).unwrap();
+    bytes
+}
+
+/// As it is shown to people and to programs.
 #[test]
 fn a_passport_is_shown_without_being_checked() {
     let dir = tempfile::tempdir().unwrap();
-    let page = include_str!("../../docs/spec/passport.md");
-    let hex = page.split("```hex passport").nth(1).unwrap().split("```").next().unwrap();
-    let digits: String = hex.split_whitespace().collect();
-    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
-    fs::write(dir.path().join("parcel.passport"), &bytes).unwrap();
+    let bytes = spec_example(dir.path());
     let shown = consign(dir.path(), &["passport", "show", "parcel.passport"]);
     assert_eq!((shown.exit, shown.err.as_str()), (0, ""));
     insta::assert_snapshot!("passport_show", shown.out);
@@ -71,6 +91,22 @@ fn a_passport_is_shown_without_being_checked() {
     let refused = consign(dir.path(), &["passport", "show", "parcel.passport"]);
     assert_eq!(refused.exit, 3);
     assert!(refused.err.contains("is no passport"), "{}", refused.err);
+}
+
+#[test]
+fn a_proof_is_verified_from_standard_input_as_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = spec_example(dir.path());
+    let now = ["--now", "2027-01-01T00:00:00Z", "--trust", "trust.json"];
+    let of_file = consign(dir.path(), &[&["verify", "parcel.passport"][..], &now].concat());
+    let piped = |bytes: &[u8]| {
+        let command = [&["verify", "-"][..], &now].concat();
+        consign_fed(dir.path(), &command, bytes)
+    };
+    let of_input = piped(&bytes);
+    assert_eq!((of_input.exit, of_input.out), (0, of_file.out));
+    assert_eq!(piped(&bytes[..bytes.len() - 1]).exit, 3);
+    assert_eq!(piped(b"").exit, 3);
 }
 
 #[test]

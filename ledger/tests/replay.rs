@@ -106,7 +106,10 @@ fn an_honest_log_leads_to_its_roots_and_goes_on_from_any_block() {
     let chain = Chain::of(&desk);
     let mut replay = chain.begin();
     for (at, (first, count, id)) in chain.blocks.iter().enumerate() {
-        let resumed = Replay::from_bytes(&replay.to_bytes()).unwrap();
+        let written = replay.to_bytes();
+        let head = (replay.record().clone(), replay.frontier().clone());
+        assert_eq!(Replay::head(&written), Ok(head));
+        let resumed = Replay::from_bytes(&written).unwrap();
         let leaves = chain.block(at);
         assert_eq!(leaves.iter().position(|leaf| is_record(leaf)), Some(count - 1));
         let block = replay.block(&leaves, one_by_one, |_| ()).unwrap();

@@ -10,6 +10,7 @@ use consign_types::merkle;
 use consign_types::note::Note;
 use serde::Serialize;
 
+use super::LOG_SIZE_MAX;
 use super::entries::{self, WIDTH};
 use super::source::Source;
 use crate::console::Report;
@@ -119,7 +120,11 @@ fn claimed(source: &Source) -> Result<TreeSize, Failure> {
     };
     let text = source.checkpoint()?.ok_or_else(|| none("there is none".to_owned()))?;
     let note: Note = text.parse().map_err(|e| none(format!("{e}")))?;
-    Ok(Checkpoint::from_text(note.text()).map_err(|e| none(format!("{e}")))?.size)
+    let size = Checkpoint::from_text(note.text()).map_err(|e| none(format!("{e}")))?.size;
+    if size.0 > LOG_SIZE_MAX {
+        return Err(none(format!("it says {size} leaves, and no log is that long")));
+    }
+    Ok(size)
 }
 
 /// The root that the copy has for its first `size` leaves.

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::entries::{self, WIDTH};
 use super::fetch::{fetch, keep_partial, write};
-use super::judge::{Judged, judge};
+use super::judge::{Judged, by_set_in_force, ends_in_force, judge};
 use super::scan::Scan;
 use super::source::Source;
 use crate::args::Global;
@@ -141,6 +141,9 @@ fn tiles(console: &Console, from: &Source, out: &Path, trust: &Trust) -> Result<
             "export from another node",
         ));
     }
+    let name = from.name();
+    ends_in_force(&Source::Folder(out.to_owned()), &judged, &name, trust)
+        .map_err(|finding| failed(&finding))?;
     keep_partial(&scan, out)?;
     write(&out.join("checkpoint"), judged.text.as_bytes())?;
     let what = format!("{} leaves, root {root}", target.size);
@@ -199,7 +202,7 @@ fn rows(
         |e: csv::Error| Failure::operational("output", chain(&e), "check the disk, or the pipe");
     let bar = console.bar(size.0);
     // Events come before the record that tells their block and time.
-    let (mut open, mut scan) = (Vec::new(), Scan::default());
+    let (mut open, mut scan, mut last) = (Vec::new(), Scan::default(), None);
     for index in 0..size.0.div_ceil(WIDTH) {
         let leaves = entries::bundle(from, index, size)?.map_err(|finding| failed(&finding))?;
         for leaf in leaves {
@@ -213,6 +216,7 @@ fn rows(
                 for (leaf, signed) in open.drain(..) {
                     rows.serialize(row(leaf, &signed, &record)).map_err(unwritable)?;
                 }
+                last = Some(record);
             }
         }
         bar.set_position(scan.size().0);
@@ -227,6 +231,10 @@ fn rows(
             message,
             "export from another node",
         ));
+    }
+    if let Some(record) = last {
+        by_set_in_force(&judged, &record, &from.name(), trust)
+            .map_err(|finding| failed(&finding))?;
     }
     let Some(out) = out else { return Ok(()) };
     let what = format!("the events among {size} leaves");

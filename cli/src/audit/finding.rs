@@ -1,6 +1,7 @@
 //! What an audit finds: a code, a sentence, and how bad it is.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -18,6 +19,8 @@ pub enum Code {
     BadCheckpoint,
     /// A checkpoint without a quorum of those whom the trust file names.
     NoQuorum,
+    /// A checkpoint that a quorum of a set cosigned which was not in force then.
+    WrongSet,
     /// A line under a checkpoint by nobody whom the trust file names.
     UnknownSigner,
     /// A file that must be there is not.
@@ -36,17 +39,19 @@ pub enum Code {
     RolledBack,
     /// Two histories of one log, both cosigned.
     Fork,
+    /// The auditor's own copy is not what it was when it was made.
+    Damaged,
 }
 
 impl Code {
     /// What an audit that finds it exits with.
     pub const fn exit(self) -> Exit {
         match self {
-            Self::Unreachable => Exit::Operational,
+            Self::Unreachable | Self::Damaged => Exit::Operational,
             Self::BadCheckpoint | Self::BadFile | Self::WrongHash | Self::WrongRoot => {
                 Exit::Integrity
             }
-            Self::NoQuorum | Self::UnknownSigner => Exit::Trust,
+            Self::NoQuorum | Self::WrongSet | Self::UnknownSigner => Exit::Trust,
             Self::NoCheckpoint | Self::MissingFile => Exit::Incomplete,
             Self::WrongLeaf | Self::RuleBroken | Self::RolledBack | Self::Fork => {
                 Exit::Misbehaviour
@@ -63,6 +68,10 @@ impl Code {
             Self::NoQuorum => {
                 "check that the trust file is the network's, and no older than its validators"
             }
+            Self::WrongSet => {
+                "where members changed the set, `consign trust advance` takes the trust file there; where it \
+                 stays so, keep the checkpoint: keys that were retired signed it"
+            }
             Self::UnknownSigner => {
                 "add the witness to the trust file, or fetch the checkpoint again"
             }
@@ -75,6 +84,10 @@ impl Code {
             }
             Self::RolledBack => "ask the source's operator; keep both checkpoints",
             Self::Fork => "keep the evidence, and show it to the members",
+            Self::Damaged => {
+                "check this machine's disk, and begin again in a new folder: consign audit init; nobody else is \
+                 to blame"
+            }
         }
     }
 }
@@ -110,6 +123,24 @@ impl Finding {
     /// A finding about a leaf.
     pub fn at(self, leaf: u64) -> Self {
         Self { leaf: Some(leaf), ..self }
+    }
+
+    /// What it is known by from round to round, a name for each party that is named: a log that stays forked is one
+    /// finding, however large it grows and in however many files that is shown, and whoever joins in is another.
+    pub fn names(&self) -> Vec<String> {
+        let code = serde_json::to_value(self.code).unwrap_or_default();
+        let code = code.as_str().unwrap_or_default();
+        let leaf = self.leaf.map(|leaf| leaf.to_string()).unwrap_or_default();
+        // `growth-1a2b3c4d5e6f.evidence`: the kind, and which file.
+        let stem = self.evidence.as_deref().and_then(Path::file_stem).and_then(OsStr::to_str);
+        let kind = stem.and_then(|stem| stem.rsplit_once('-')).map_or("", |(kind, _)| kind);
+        let name = |who: &str| format!("{code} {} {leaf} {kind} {who}", self.source);
+        if self.named.is_empty() {
+            return vec![name("")];
+        }
+        // Who it is comes first; what it did names sizes.
+        let who = self.named.iter().filter_map(|named| named.split(' ').next());
+        who.map(name).collect()
     }
 
     /// What to do about it.

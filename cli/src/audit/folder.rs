@@ -14,7 +14,7 @@ use consign_types::trust::Trust;
 
 use super::entries::{self, WIDTH};
 use super::finding::{Code, Finding};
-use super::judge::{in_words, judge};
+use super::judge::{Judged, by_set_in_force, in_words, judge};
 use super::report::{Audit, Covered};
 use super::rerun::rerun;
 use super::scan::Scan;
@@ -95,6 +95,12 @@ pub fn audit(
         progress((size.0 + replay.frontier().size().0) / 2, size.0);
     })?;
     audit.take(&run);
+    if let (None, Some(replay)) = (&run.finding, &run.replay) {
+        match by_set_in_force(&judged, replay.record(), &name, trust) {
+            Ok(proven) => audit.covered = vec![Covered::of(&name, &Judged { proven, ..judged })],
+            Err(finding) => audit.findings.push(finding),
+        }
+    }
     audit.findings.extend(run.finding);
     Ok(audit)
 }

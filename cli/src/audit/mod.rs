@@ -11,6 +11,7 @@ pub(crate) mod fetch;
 mod finding;
 mod folder;
 mod judge;
+mod own;
 mod report;
 mod rerun;
 mod round;
@@ -37,7 +38,7 @@ pub use export::{Command as Export, run as export};
 pub use finding::{Code, Finding};
 pub use folder::audit as files;
 pub use report::{Audit, Covered};
-pub use round::{Step, audit as round};
+pub use round::{Step, again, audit as round};
 pub use source::{Source, agent};
 pub use state::State;
 
@@ -173,8 +174,8 @@ fn needed(trust: Option<&Path>) -> Result<&Path, Failure> {
     })
 }
 
-/// Leaves of the longest log whose addresses are listed: nobody signed for the number yet.
-const URLS_SIZE_MAX: u64 = 1 << 32;
+/// Leaves of the longest log that is believed to be one before anybody was found to have signed for the number.
+const LOG_SIZE_MAX: u64 = 1 << 32;
 
 fn urls(console: &Console, checkpoint: &Path, base: &str) -> Result<(), Failure> {
     use consign_ledger::log::TilePath;
@@ -188,7 +189,7 @@ fn urls(console: &Console, checkpoint: &Path, base: &str) -> Result<(), Failure>
         let message = format!("{} is no checkpoint: {e}", checkpoint.display());
         Failure::usage("bad_checkpoint", message, "fetch it again: wget -x -nH URL/tlog/checkpoint")
     })?;
-    if size.size.0 > URLS_SIZE_MAX {
+    if size.size.0 > LOG_SIZE_MAX {
         let message = format!("the checkpoint says that the log has {} leaves", size.size);
         let help = "no log is that long: fetch the checkpoint again, or from another node";
         return Err(Failure::new(Exit::Refused, "bad_checkpoint", message, help));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use consign_types::block::BlockRecord;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use serde::Serialize;
@@ -88,9 +89,13 @@ impl Audit {
     pub fn take(&mut self, run: &Rerun) {
         (self.blocks, self.events) = (run.blocks, run.events);
         if let Some(replay) = &run.replay {
-            self.height = replay.record().height.0;
-            self.map_root = replay.record().map_root.to_string();
+            self.stands_at(replay.record());
         }
+    }
+
+    /// The rules were run up to the block of this record, now or before.
+    pub fn stands_at(&mut self, record: &BlockRecord) {
+        (self.height, self.map_root) = (record.height.0, record.map_root.to_string());
     }
 
     fn clean(&self) -> bool {

@@ -135,6 +135,8 @@ pub fn rerun(
 fn of(source: &str, broken: &Broken) -> Finding {
     let code = match broken.why {
         Wrong::Rule { .. } => Code::RuleBroken,
+        // The replay's own map, and nothing in the log.
+        Wrong::Map(_) => Code::Damaged,
         _ => Code::WrongLeaf,
     };
     Finding::new(code, source, chain(broken)).at(broken.leaf.0)

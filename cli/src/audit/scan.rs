@@ -43,6 +43,11 @@ impl Scan {
         &self.frontier
     }
 
+    /// The leaves' hashes in the last tile, where it is not full.
+    pub fn edge(&self) -> &[Digest] {
+        &self.open[0]
+    }
+
     /// How many leaves there are.
     pub const fn size(&self) -> TreeSize {
         self.frontier.size()

@@ -7,10 +7,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use consign_ledger::log::{Mirror, TilePath, frontier_at, read_tile};
-use consign_ledger::replay::Replay;
 use consign_types::block::TreeSize;
 use consign_types::checkpoint::Checkpoint;
-use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::note::Note;
 use consign_types::trust::Trust;
@@ -185,11 +183,5 @@ impl State {
     /// When it cannot be written.
     pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         write(&self.path(name), bytes)
-    }
-
-    /// Where the rules were run to.
-    pub fn replay(&self) -> Option<Replay> {
-        // What cannot be read is made again from the mirror: nothing hangs on it but time.
-        Replay::from_bytes(&fs::read(self.path("replay.cbor")).ok()?).ok()
     }
 }

@@ -1,6 +1,6 @@
 //! `consign audit run`: once, or again and again, with figures for Prometheus and messages for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use consign_ledger::replay::Replay;
 use serde_json::json;
 
 use super::finding::{self, Finding};
@@ -24,9 +25,9 @@ use crate::instant;
 /// # Errors
 /// What was found.
 pub fn once(console: &Console, state: &State, webhook: Option<&str>) -> Result<(), Failure> {
-    let audit = audited(console, state)?;
+    let audit = audited(console, state, &mut None)?;
     super::say(console, state, &audit)?;
-    tell(console, webhook, &audit, &mut BTreeSet::new());
+    tell(console, webhook, &audit, &mut Told::default());
     finding::outcome(&audit.findings)
 }
 
@@ -48,7 +49,7 @@ pub fn every(
     if let Some(address) = metrics {
         serve(&runtime, console, address, &figures)?;
     }
-    let mut told = BTreeSet::new();
+    let (mut told, mut kept) = (Told::default(), None);
     runtime.block_on(async {
         let mut rounds = tokio::time::interval(Duration::from_secs(seconds.max(1)));
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -58,7 +59,7 @@ pub fn every(
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             }
             // The round blocks this thread and no other: metrics are served by theirs.
-            let audit = tokio::task::block_in_place(|| audited(console, state))?;
+            let audit = tokio::task::block_in_place(|| audited(console, state, &mut kept))?;
             super::say(console, state, &audit)?;
             tell(console, webhook, &audit, &mut told);
             figures.lock().unwrap_or_else(PoisonError::into_inner).take(&audit);
@@ -66,9 +67,9 @@ pub fn every(
     })
 }
 
-fn audited(console: &Console, state: &State) -> Result<Audit, Failure> {
+fn audited(console: &Console, state: &State, kept: &mut Option<Replay>) -> Result<Audit, Failure> {
     let bar = console.bar(1);
-    let audit = round::audit(state, &mut |step, done, total| {
+    let audit = round::again(state, kept, &mut |step, done, total| {
         bar.set_message(match step {
             Step::Fetching => "fetching and hashing",
             Step::Checking => "checking signatures and rules",
@@ -81,11 +82,10 @@ fn audited(console: &Console, state: &State) -> Result<Audit, Failure> {
 }
 
 /// Posts each finding once. Whether it arrives changes nothing: the report is on disk.
-fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut BTreeSet<String>) {
+fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut Told) {
     let Some(url) = webhook else { return };
     for finding in &audit.findings {
-        let text = serde_json::to_string(finding).unwrap_or_default();
-        if told.contains(&text) {
+        if !told.is_new(finding) {
             continue;
         }
         let body = cloud_event(audit, finding).to_string();
@@ -101,9 +101,7 @@ fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut BTre
         match sent {
             // What did not arrive is sent again after the next round.
             Err(why) => console.note(format!("webhook {url}: {why}")),
-            Ok(()) => {
-                told.insert(text);
-            }
+            Ok(()) => told.take(finding),
         }
     }
 }
@@ -134,7 +132,36 @@ struct Figures {
     last_success_s: u64,
     sizes: Vec<(String, u64)>,
     misbehaviour: u64,
-    seen: BTreeSet<String>,
+    counted: Told,
+}
+
+/// Findings of earlier rounds, by name.
+#[derive(Debug, Default)]
+struct Told {
+    names: BTreeSet<String>,
+    /// The same, the oldest first.
+    order: VecDeque<String>,
+}
+
+/// Names that are remembered: whoever serves something else in each round does not fill the memory.
+const TOLD_MAX: usize = 10_000;
+
+impl Told {
+    fn is_new(&self, finding: &Finding) -> bool {
+        finding.names().iter().any(|name| !self.names.contains(name))
+    }
+
+    fn take(&mut self, finding: &Finding) {
+        for name in finding.names() {
+            if self.names.insert(name.clone()) {
+                self.order.push_back(name);
+            }
+        }
+        while self.order.len() > TOLD_MAX {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.names.remove(&oldest);
+        }
+    }
 }
 
 impl Figures {
@@ -145,7 +172,8 @@ impl Figures {
         self.sizes = audit.covered.iter().map(|c| (c.source.clone(), c.size)).collect();
         for finding in &audit.findings {
             let misbehaves = finding.code.exit() == crate::failure::Exit::Misbehaviour;
-            if misbehaves && self.seen.insert(serde_json::to_string(finding).unwrap_or_default()) {
+            if misbehaves && self.counted.is_new(finding) {
+                self.counted.take(finding);
                 self.misbehaviour += 1;
             }
         }
@@ -194,4 +222,59 @@ fn serve(
     console.note(format!("metrics at http://{address}/metrics"));
     runtime.spawn(async move { axum::serve(listener, app).await });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use consign_types::digest::NetworkId;
+
+    use super::*;
+    use crate::audit::Code;
+
+    fn audit(findings: Vec<Finding>) -> Audit {
+        Audit {
+            network: NetworkId::default().to_string(),
+            origin: "audit.example/consign".to_owned(),
+            covered: Vec::new(),
+            leaves: 0,
+            blocks: 0,
+            events: 0,
+            height: 0,
+            map_root: String::new(),
+            beyond: 0,
+            findings,
+        }
+    }
+
+    fn fork(size: u64, who: &[&str]) -> Finding {
+        let finding = Finding::new(Code::Fork, "http://a", format!("the log forked at {size}"));
+        let named = who.iter().map(|who| format!("{who} cosigned sizes 9 and {size}")).collect();
+        let evidence = Some(format!("audit/evidence/growth-{size:012x}.evidence").into());
+        Finding { named, evidence, ..finding }
+    }
+
+    #[test]
+    fn a_log_that_stays_forked_while_it_grows_is_counted_once() {
+        let mut figures = Figures::default();
+        for size in 0..10 {
+            figures.take(&audit(vec![fork(size, &["airline", "customs"])]));
+        }
+        assert_eq!((figures.misbehaviour, figures.counted.order.len()), (1, 2));
+        // Whoever joins in did something that was not told.
+        figures.take(&audit(vec![fork(11, &["airline", "handler"])]));
+        figures.take(&audit(vec![fork(12, &["handler"])]));
+        assert_eq!((figures.misbehaviour, figures.counted.order.len()), (2, 3));
+        let elsewhere = Finding { source: "http://b".to_owned(), ..fork(12, &["handler"]) };
+        figures.take(&audit(vec![elsewhere]));
+        assert_eq!(figures.misbehaviour, 3);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_is_forgotten() {
+        let at = |leaf| Finding::new(Code::BadFile, "http://a", "changed").at(leaf);
+        let mut told = Told::default();
+        (0..=TOLD_MAX as u64).for_each(|leaf| told.take(&at(leaf)));
+        assert_eq!((told.names.len(), told.order.len()), (TOLD_MAX, TOLD_MAX));
+        assert_eq!([0, 1].map(|leaf| told.is_new(&at(leaf))), [true, false]);
+    }
 }

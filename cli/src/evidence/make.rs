@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use consign_ledger::evidence::{
-    Anchor, Believed, Evidence, double_offer, log_signature, same_number, two_checkpoints, verify,
+    Anchor, Believed, Evidence, Seen, double_offer, growth, log_signature, same_number,
+    two_checkpoints, verify,
 };
-use consign_ledger::passport::{self, Passport, Proven};
+use consign_ledger::passport::{self, Passport, Proven, SetLink};
+use consign_types::checkpoint::Checkpoint;
 use consign_types::codec::Canonical as _;
+use consign_types::digest::LeafHash;
 use consign_types::event::{SignedEvent, Subject};
 use consign_types::limits::PASSPORT_BYTES_MAX;
+use consign_types::merkle::{self, InclusionProof};
 use consign_types::note::Note;
 use consign_types::receipt::Receipt;
 use consign_types::trust::Trust;
@@ -31,7 +35,7 @@ const FILES_MAX: usize = 64;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Two checkpoints of one log, or receipts: cosigners that signed two roots for a size, or a smaller size later; a log key that signed
-two roots. Two events under one number, and a passport in which their device signed something: that device. A passport in which a
+two roots. Two receipts of different events at one place in the log: cosigners that signed both. Two events under one number, and a passport in which their device signed something: that device. A passport in which a
 custodian's second offer stands, and the first with its acceptance, if they are not in it: that custodian.")]
 pub struct MakeArgs {
     /// Passports, signed events, checkpoints, receipts (.tlog-proof): all that bears on it
@@ -48,6 +52,8 @@ struct Held {
     passports: Vec<Passport>,
     events: Vec<SignedEvent>,
     notes: Vec<Note>,
+    /// Their checkpoints are among the notes too.
+    receipts: Vec<Receipt>,
 }
 
 #[derive(Serialize)]
@@ -126,32 +132,59 @@ impl Held {
             self.passports.push(passport);
         } else if let Ok(event) = SignedEvent::decode_submitted(&bytes) {
             self.events.push(event);
-        } else if let Some(note) = note(&bytes) {
-            self.notes.push(note);
-        } else {
+        } else if !self.take_text(&bytes) {
             return Err(no("it is none of them".to_owned()));
         }
         Ok(())
     }
 
+    /// Takes a receipt with its checkpoint, or a checkpoint; says whether it is one.
+    fn take_text(&mut self, bytes: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(bytes) else { return false };
+        // First: a receipt reads as a note too, of a text that is no checkpoint.
+        if let Ok(receipt) = text.parse::<Receipt>() {
+            self.notes.push(receipt.checkpoint.clone());
+            self.receipts.push(receipt);
+            return true;
+        }
+        let note = text.parse().ok();
+        let note = note.filter(|note: &Note| Checkpoint::from_text(note.text()).is_ok());
+        self.notes.extend(note.clone());
+        note.is_some()
+    }
+
     fn evidence(&self, believed: Believed<'_>) -> Option<Evidence> {
         self.of_notes(believed)
+            .or_else(|| self.of_leaves(believed))
             .or_else(|| self.of_numbers(believed))
             .or_else(|| self.of_offers(believed))
     }
 
     fn of_notes(&self, believed: Believed<'_>) -> Option<Evidence> {
-        let notes: Vec<(usize, &Note)> = self.notes.iter().enumerate().collect();
-        let pairs = notes
-            .iter()
-            .flat_map(|(at, one)| notes.iter().skip(at + 1).map(move |(_, other)| (*one, *other)));
-        // Those whose files bring the changes of the set along, and none.
-        let sets = self.passports.iter().map(|passport| passport.sets.as_slice());
-        let sets: Vec<_> = sets.chain([&[][..]]).collect();
-        pairs.into_iter().find_map(|(one, other)| {
+        let sets = self.sets();
+        pairs(&self.notes).find_map(|(one, other)| {
             let cosigned = sets.iter().find_map(|sets| two_checkpoints(believed, sets, one, other));
             cosigned.or_else(|| log_signature(believed, one, other))
         })
+    }
+
+    /// Receipts of different leaves at one place in the log.
+    fn of_leaves(&self, believed: Believed<'_>) -> Option<Evidence> {
+        let (sets, events) = (self.sets(), self.events());
+        let leaves = self.receipts.iter().filter_map(|receipt| Shown::of(receipt, &events));
+        let leaves: Vec<_> = leaves.collect();
+        pairs(&leaves).find_map(|(one, other)| {
+            if one.proof.index != other.proof.index || one.leaf == other.leaf {
+                return None;
+            }
+            sets.iter().find_map(|sets| growth(believed, sets, one.seen(), other.seen()))
+        })
+    }
+
+    /// Changes of the set that files bring along, and none.
+    fn sets(&self) -> Vec<&[SetLink]> {
+        let brought = self.passports.iter().map(|passport| passport.sets.as_slice());
+        brought.chain([&[][..]]).collect()
     }
 
     /// Every event that somebody holds, in passports too.
@@ -189,8 +222,32 @@ impl Held {
     }
 }
 
-/// A checkpoint, or that of a receipt.
-fn note(bytes: &[u8]) -> Option<Note> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    text.parse().ok().or_else(|| text.parse::<Receipt>().ok().map(|receipt| receipt.checkpoint))
+/// Every two of them, once.
+fn pairs<T>(all: &[T]) -> impl Iterator<Item = (&T, &T)> {
+    let rest = |(at, one)| all.iter().skip(at + 1).map(move |other| (one, other));
+    all.iter().enumerate().flat_map(rest)
+}
+
+/// A leaf under the checkpoint of a receipt.
+struct Shown<'r> {
+    note: &'r Note,
+    leaf: LeafHash,
+    proof: InclusionProof,
+}
+
+impl<'r> Shown<'r> {
+    /// By the event that the receipt carries, or the one of `events` that it fits.
+    fn of(receipt: &'r Receipt, events: &[SignedEvent]) -> Option<Self> {
+        let checkpoint = Checkpoint::from_text(receipt.checkpoint.text()).ok()?;
+        let (index, size) = (receipt.index, checkpoint.size);
+        let proof = InclusionProof { index, size, path: receipt.path.clone() };
+        let carried = receipt.extra.iter().map(|bytes| merkle::leaf_hash(bytes));
+        let mut leaves = carried.chain(events.iter().map(SignedEvent::leaf_hash));
+        let leaf = leaves.find(|leaf| proof.verify(*leaf, checkpoint.root).is_ok())?;
+        Some(Self { note: &receipt.checkpoint, leaf, proof })
+    }
+
+    const fn seen(&self) -> Seen<'_> {
+        Seen { note: self.note, leaf: self.leaf, proof: &self.proof }
+    }
 }

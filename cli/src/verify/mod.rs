@@ -18,6 +18,7 @@ use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
 
+use self::online::Fresh;
 pub use self::report::Checked;
 use crate::args::Global;
 use crate::console::Console;
@@ -27,12 +28,14 @@ use crate::instant;
 /// `consign verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The proof: a passport, a .tlog-proof receipt, an event with a COSE receipt, or evidence
+    /// The proof: a passport, a .tlog-proof receipt, an event with a COSE receipt, or evidence; - reads it from standard
+    /// input
     file: PathBuf,
     /// The event's exact bytes, where the receipt does not carry them
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
-    /// Ask every --node whether it can prove more of the unit than the passport does
+    /// Ask every --node whether it can prove more of the unit than the passport does. That there is nothing more counts
+    /// only from a node whose checkpoint is no older than --max-age, or 10 minutes
     #[arg(long)]
     online: bool,
     /// What is asked of a passport besides.
@@ -96,7 +99,8 @@ pub async fn run(console: &Console, global: &Global, args: &VerifyArgs) -> Resul
     if let (true, true, Some(trust)) = (args.online, checked.proof.verified, &trust) {
         match passport::read(&file, trust) {
             Ok(known) => {
-                checked.online = online::ask(global, trust, &known).await;
+                let fresh = Fresh::by(now, asked.max_age_s);
+                checked.online = online::ask(global, trust, &known, fresh).await;
                 checked.proof.unmet.extend(online::unmet(&checked.online));
             }
             Err(_) => checked.proof.unmet.push(Unmet {
@@ -132,13 +136,16 @@ pub fn read_trust(path: &Path) -> Result<Trust, Failure> {
     })
 }
 
-/// A proof's bytes. Of a file that is too large to be one, only as many as show that it is.
+/// A proof's bytes, from a file or from standard input. Of a file that is too large to be one, only as many as show that it is.
 fn read_proof(path: &Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
 
     let failed = |e| Failure::file("read", path, e);
+    let file: Box<dyn std::io::Read> = match path.to_str() {
+        Some("-") => Box::new(std::io::stdin().lock()),
+        _ => Box::new(fs::File::open(path).map_err(failed)?),
+    };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(failed)?;
     file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

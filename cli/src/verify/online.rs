@@ -1,11 +1,14 @@
 //! `consign verify --online`: whether members know more of a unit than the passport at hand.
 //!
 //! A passport proves everything up to its checkpoint and nothing after it. Each member that is named is asked
-//! for a newer one, which is checked like any other: what a node says without proof counts for nothing.
+//! for a newer one, which is checked like any other: what a node says without proof counts for nothing. That
+//! there is nothing newer is proven by a young checkpoint alone: who sends the same old file again, or stands
+//! still since days, proves nothing.
 
-use consign_ledger::answers::{Unmet, holder};
+use consign_ledger::answers::{Unmet, holder, in_words};
 use consign_ledger::passport::{self, Verified};
 use consign_rpc::params::GetPassport;
+use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use serde::Serialize;
 
@@ -28,13 +31,32 @@ pub struct Online {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Compared {
     Same,
+    /// The same, under a checkpoint that is too old to say that nothing came since.
+    Stale,
     Newer,
     Older,
     Other,
 }
 
+/// How old an answer may be for its silence to count, where nobody named an age: validators cosign every minute.
+const AGE_MAX_S: u64 = 600;
+
+/// By what the age of an answer is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    now: Millis,
+    age_max_s: u64,
+}
+
+impl Fresh {
+    /// By this clock; no older than what was asked for.
+    pub fn by(now: Millis, age_max_s: Option<u64>) -> Self {
+        Self { now, age_max_s: age_max_s.unwrap_or(AGE_MAX_S) }
+    }
+}
+
 /// Asks every node on the command line.
-pub async fn ask(global: &Global, trust: &Trust, known: &Verified) -> Vec<Online> {
+pub async fn ask(global: &Global, trust: &Trust, known: &Verified, fresh: Fresh) -> Vec<Online> {
     let mut answers = Vec::new();
     for url in urls(global) {
         let asked = async {
@@ -49,23 +71,28 @@ pub async fn ask(global: &Global, trust: &Trust, known: &Verified) -> Vec<Online
         };
         answers.push(match answer {
             Err(says) => Online { node: url, says, answer: Err(()) },
-            Ok(found) => compared(url, known, &found),
+            Ok(found) => compared(url, known, &found, fresh),
         });
     }
     answers
 }
 
-fn compared(node: String, known: &Verified, found: &Verified) -> Online {
+/// What the passport `found` at a node says beyond the one that is `known`.
+pub fn compared(node: String, known: &Verified, found: &Verified, fresh: Fresh) -> Online {
     let ids = |of: &Verified| of.steps.iter().map(|step| step.event.id()).collect::<Vec<_>>();
     let (ours, theirs) = (ids(known), ids(found));
-    let upto = format!("up to block {}, {}", found.height, found.time);
-    let (says, answer) = if theirs == ours {
+    let age_s = fresh.now.seconds().saturating_sub(found.checkpoint.time_s);
+    let upto = format!("up to block {}, cosigned {} ago", found.height, in_words(age_s));
+    let (says, answer) = if theirs == ours && age_s > fresh.age_max_s {
+        let max = in_words(fresh.age_max_s);
+        (format!("nothing more {upto}: too old to count, more than {max}"), Compared::Stale)
+    } else if theirs == ours {
         (format!("nothing more {upto}"), Compared::Same)
     } else if theirs.starts_with(&ours) {
         let more = theirs.len() - ours.len();
         (format!("{more} more events {upto}; holder: {}", holder(found)), Compared::Newer)
     } else if ours.starts_with(&theirs) {
-        (format!("less than the file: it is behind, at block {}", found.height), Compared::Older)
+        (format!("less than the file: it is behind, {upto}"), Compared::Older)
     } else {
         (format!("another history {upto}; holder: {}", holder(found)), Compared::Other)
     };
@@ -86,7 +113,7 @@ pub fn unmet(answers: &[Online]) -> Option<Unmet> {
         let detail = format!("{} proves {}; ask for the newer passport", online.node, online.says);
         return Some(Unmet { code: "superseded", detail });
     }
-    // One that is behind the file confirms nothing.
+    // One that is behind the file, or stands still, confirms nothing.
     if any(Compared::Same).is_none() {
         let detail = "no member that was asked proves that there is nothing newer".to_owned();
         return Some(Unmet { code: "nobody_answered", detail });

@@ -147,3 +147,52 @@ fn bytes_that_are_no_receipt_fail_integrity() {
     }
     insta::assert_snapshot!(verify("{}", None, None).text());
 }
+
+/// The example of the specification, and the trust file that goes with it.
+fn spec_example() -> passport::Verified {
+    let page = include_str!("../../../docs/spec/passport.md");
+    let block = |fence: &str| {
+        let (_, rest) = page.split_once(&format!("```{fence}\n")).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let digits = block("hex passport").replace('\n', "");
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+    passport::read(&bytes, &Trust::from_json(&block("text trust")).unwrap()).unwrap()
+}
+
+/// A node that sends back the very file, or that stands still, would say so for ever.
+#[test]
+fn that_there_is_nothing_more_counts_from_a_young_checkpoint_alone() {
+    let known = spec_example();
+    let cosigned_s = known.checkpoint.time_s;
+    let answer = |age_s: u64, max_age_s| {
+        let fresh = Fresh::by(Millis((cosigned_s + age_s) * 1_000), max_age_s);
+        let answer = online::compared("n".to_owned(), &known, &known, fresh);
+        let unmet = online::unmet(std::slice::from_ref(&answer)).map(|unmet| unmet.code);
+        (answer.says, unmet)
+    };
+    let upto = |age| format!("nothing more up to block {}, cosigned {age} ago", known.height);
+    let stale = |age, max| {
+        (format!("{}: too old to count, more than {max}", upto(age)), Some("nobody_answered"))
+    };
+    assert_eq!(answer(600, None), (upto("10 min"), None));
+    assert_eq!(answer(601, None), stale("10 min", "10 min"));
+    assert_eq!(answer(601, Some(3_600)), (upto("10 min"), None));
+    assert_eq!(answer(86_400 * 3, Some(3_600)), stale("3 days", "60 min"));
+    assert_eq!(answer(60, Some(30)), stale("60 s", "30 s"));
+}
+
+/// Of members that were asked, one that knows enough is enough.
+#[test]
+fn a_young_answer_counts_beside_a_stale_one_and_more_events_at_any_age() {
+    let known = spec_example();
+    let mut before = known.clone();
+    before.steps.pop();
+    let at = |age_s: u64| Fresh::by(Millis((known.checkpoint.time_s + age_s) * 1_000), None);
+    let stale = online::compared("a".to_owned(), &known, &known, at(3_600));
+    let young = online::compared("b".to_owned(), &known, &known, at(60));
+    assert_eq!(online::unmet(&[stale.clone(), young]), None);
+    let more = online::compared("c".to_owned(), &before, &known, at(86_400));
+    assert_eq!(online::unmet(&[stale, more]).unwrap().code, "superseded");
+}

@@ -25,7 +25,7 @@ use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use consign_types::unit::UnitId;
 
-pub use self::passport::holder;
+pub use self::passport::{holder, in_words};
 use crate::passport::Flag;
 
 /// The largest file that can be a proof, in bytes.

@@ -163,7 +163,7 @@ fn refused(error: &BadPassport) -> Verification {
 }
 
 /// A length of time as people say it.
-fn in_words(seconds: u64) -> String {
+pub fn in_words(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

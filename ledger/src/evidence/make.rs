@@ -14,6 +14,7 @@ use consign_types::limits::EVIDENCE_BYTES_MAX;
 use consign_types::merkle::InclusionProof;
 use consign_types::note::{Note, NoteSignature, VerifierKey};
 use consign_types::party::SignerId;
+use consign_types::validator::ValidatorSet;
 
 use super::notes::{bound_in_time, cosigners, goes_back, log_keys, signed_text};
 use super::{Anchor, Believed, Case, DoubleOffer, Evidence, Leaf, Notes, Who, verify};
@@ -248,16 +249,35 @@ fn in_order<'n>(one: &'n Note, other: &'n Note) -> Option<(&'n Note, &'n Note)> 
     Some(if place(one)? <= place(other)? { (one, other) } else { (other, one) })
 }
 
-/// Both notes with the lines of those who cosigned both at times that `fits` takes: the newest of each
-/// under the first, the oldest under the second.
+/// Both notes with the lines of those who cosigned both at times that `fits` takes, of the set that `sets` lead
+/// to. Without changes it may be any set of the trust file, as for whoever verifies: that of which most did
+/// it, of several the newest.
 fn common(
     believed: Believed<'_>,
     sets: &[SetLink],
+    first: (&Note, &Checkpoint),
+    second: (&Note, &Checkpoint),
+    fits: fn(&Who, [u64; 2]) -> bool,
+) -> Option<Notes> {
+    let of = |set| common_of(believed, set, first, second, fits);
+    if !sets.is_empty() {
+        let (notes, _) = of(follow_sets(sets, believed.trust, None).ok()?.set)?;
+        return Some(notes);
+    }
+    // Of several that are equal `max_by_key` takes the last, and the last set is the newest.
+    let found = believed.trust.sets().filter_map(|(_, set)| of(set));
+    found.max_by_key(|(_, lines)| *lines).map(|(notes, _)| notes)
+}
+
+/// As [`common`], of one set; and how many lines each note has. The newest line of each cosigner stands under
+/// the first, the oldest under the second.
+fn common_of(
+    believed: Believed<'_>,
+    set: &ValidatorSet,
     (first, a): (&Note, &Checkpoint),
     (second, b): (&Note, &Checkpoint),
     fits: fn(&Who, [u64; 2]) -> bool,
-) -> Option<Notes> {
-    let set = follow_sets(sets, believed.trust, None).ok()?.set;
+) -> Option<(Notes, usize)> {
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for (key, who) in cosigners(believed, set).ok()? {
         let newest = held(first, a, &key).into_iter().max_by_key(|(time_s, _)| *time_s);
@@ -269,7 +289,8 @@ fn common(
             other.push(opposite);
         }
     }
-    Some(Notes { first: with(first, &one)?, second: with(second, &other)? })
+    let notes = Notes { first: with(first, &one)?, second: with(second, &other)? };
+    Some((notes, one.len()))
 }
 
 /// The cosignatures of a key that hold, with their times.

@@ -4,15 +4,16 @@ use consign_ledger::evidence::{
     Believed, Case, Evidence, Notes, Part, Seen, Why, growth, log_signature, two_checkpoints,
     verify,
 };
-use consign_types::block::{LeafIndex, TreeSize};
+use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::checkpoint::Checkpoint;
 use consign_types::digest::{Digest, TreeRoot};
 use consign_types::limits::ROLLBACK_MARGIN_S;
 use consign_types::merkle::leaf_hash;
 use consign_types::note::Note;
+use consign_types::trust::{EarlierSet, Trust};
 use proptest::prelude::*;
 
-use super::support::node::{Node, cosigned};
+use super::support::node::{Node, cosigned, validators};
 use super::support::scene::{EXCEPTION, OBSERVE};
 use super::support::{Desk, genesis, key, party};
 use super::{SIGNER, desk, named, refused, trust, witness};
@@ -278,6 +279,45 @@ fn a_validator_of_a_later_set_is_named_by_the_way_there() {
     assert_eq!(named(&evidence), [said]);
     let without = Evidence { sets: Vec::new(), ..evidence };
     assert_eq!(refused(&without).part, Part::First);
+}
+
+/// A set that the trust file knows as an earlier one needs no way: who forked under it is named as `verify` reads it.
+#[test]
+fn a_validator_of_an_earlier_set_of_the_trust_file_is_named_without_a_way() {
+    let advanced = |now: &str| Trust {
+        height: Height(100),
+        validators: validators(now),
+        earlier: vec![EarlierSet { height: Height(0), validators: validators("") }],
+        ..trust()
+    };
+    let trust = advanced(" 2");
+    let believed = Believed::from(&trust);
+    let accused = |evidence: &Evidence| -> Vec<String> {
+        verify(evidence, believed).unwrap().iter().map(ToString::to_string).collect()
+    };
+    let did = "cosigned two roots of test.example/ledger at size 12";
+    let (one, other) = (note(12, 1, &ALL[..2]), note(12, 2, &ALL[..2]));
+    let evidence = two_checkpoints(believed, &[], &one, &other).unwrap();
+    assert_eq!(accused(&evidence), [format!("airline {did}"), format!("customs {did}")]);
+    // Of the present set one did it, of the earlier one two: the file shows the most that it can.
+    let present = |root| cosigned(&checkpoint(12, root), " 2", &ALL[3..]);
+    let both = |old: &Note, root| {
+        let mut note = old.clone();
+        present(root).signatures().iter().for_each(|line| note.add(line.clone()));
+        note
+    };
+    let evidence = two_checkpoints(believed, &[], &both(&one, 1), &both(&other, 2)).unwrap();
+    assert_eq!(accused(&evidence), [format!("airline {did}"), format!("customs {did}")]);
+    let evidence = two_checkpoints(believed, &[], &present(1), &present(2)).unwrap();
+    assert_eq!(accused(&evidence), [format!("handler {did}")]);
+    // With changes it is the set that they lead to, and no other.
+    let mut desk = desk();
+    let unit = desk.held("A");
+    let mut node = Node::of(&desk);
+    node.change_set(" 2");
+    let links = node.passport(&unit).sets;
+    let genesis = super::trust();
+    assert_eq!(two_checkpoints(Believed::from(&genesis), &links, &one, &other), None);
 }
 
 /// What one honest cosigner signs: sizes and times that never go back, one root for each size, also

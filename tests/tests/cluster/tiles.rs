@@ -1,7 +1,9 @@
 //! The log as files, and the proofs that a node gives: verified with nothing but the genesis.
 
+use consign_cli::audit::Source;
 use consign_ledger::log;
 use consign_tests::drill::Drill;
+use consign_tests::drill::command::consign;
 use consign_tests::drill::files::ServedLog;
 use consign_types::block::TreeSize;
 use consign_types::event::{Action, Kind};
@@ -95,8 +97,21 @@ async fn a_receipt_verifies_offline_and_fails_with_any_byte_flipped() {
 async fn consistency_proofs_between_sizes_of_the_log_verify() {
     let mut drill = Drill::start().await;
     let parties = drill.parties();
+    drill.load(&parties, 5).await;
+    drill.until_all_proven(&parties[1]).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = drill.home(&parties[1]).url.clone();
+    let keep = |name: &str| {
+        let source: Source = url.parse().expect("a source");
+        let text = source.checkpoint().expect("an answer").expect("a checkpoint");
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let earlier = keep("earlier.checkpoint");
     drill.load(&parties, 20).await;
     drill.until_all_proven(&parties[1]).await;
+    let later = keep("later.checkpoint");
     let served = ServedLog::read(&drill.home(&parties[1]).url, drill.devnet().genesis()).await;
     let tiles =
         log::Mirror::new(served.size, |path: &log::TilePath| served.files.get(path).cloned());
@@ -109,5 +124,20 @@ async fn consistency_proofs_between_sizes_of_the_log_verify() {
         let proof = ConsistencyProof { from: TreeSize(from), to: served.size, path };
         assert_eq!(proof.verify(root, served.root), Ok(()), "from {from}");
     }
+
+    // As a user runs it: by two checkpoints that a quorum cosigned, whichever comes first; or by sizes.
+    let trust = drill.devnet().layout().trust();
+    let asked = ["--trust", trust.to_str().expect("text"), "--node", &url];
+    let proof = ["proof", "consistency"];
+    for files in [[&earlier, &later], [&later, &earlier]] {
+        let files = files.map(String::as_str);
+        let ran = consign([&proof[..], &files, &asked].concat()).await;
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stdout.ends_with("in the trust file cosigned both\n"), "{}", ran.stdout);
+    }
+    let size = served.size.to_string();
+    let ran = consign([&proof[..], &["--from", "3", "--to", &size], &asked].concat()).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("the roots are this node's own words"), "{}", ran.stdout);
     drill.finish().await;
 }

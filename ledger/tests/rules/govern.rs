@@ -42,6 +42,16 @@ fn validators(desk: &Desk) -> Vec<String> {
     set(desk).validators().iter().map(|entry| entry.party.to_string()).collect()
 }
 
+const ANOTHER_MEMBERS: &str = "a key of the node is the network key of another member's";
+
+/// A fifth member, whose node follows under the network key of this name.
+fn port_follows(desk: &mut Desk, network_key: &str) {
+    let change = admit(desk, "port");
+    decided(desk, motion(change));
+    let id = decided(desk, motion(follows("port", network_key)));
+    voted(desk, "port", id, true);
+}
+
 fn impossible(why: &str) -> Expected {
     refused(Rejection::ChangeNotPossible { why: why.to_owned() })
 }
@@ -89,6 +99,32 @@ pub(crate) const GOVERNANCE: &[Case] = &[
     ("a node that votes is no node that follows", |desk| {
         let event = proposes(desk, "airline", motion(follows("customs", "new")));
         (event, impossible("the party's node votes: change its validator"))
+    }),
+    ("no two members' nodes have one identity", |desk| {
+        port_follows(desk, "port network");
+        let Change::Node { node, .. } = follows("dock", "port network") else {
+            unreachable!("a node")
+        };
+        let mut change = admit(desk, "dock");
+        if let Change::Admit { node: its, .. } = &mut change {
+            *its = node;
+        }
+        (proposes(desk, "airline", motion(change)), impossible(ANOTHER_MEMBERS))
+    }),
+    ("nor has a node that votes that of one that follows", |desk| {
+        port_follows(desk, "customs network 1");
+        let change = validator(desk, "customs", 1);
+        (proposes(desk, "airline", motion(change)), impossible(ANOTHER_MEMBERS))
+    }),
+    ("nor the other way round", |desk| {
+        port_follows(desk, "port network");
+        let event = proposes(desk, "airline", motion(follows("port", "customs network")));
+        (event, impossible("the node's network key is a validator's"))
+    }),
+    ("a member's node keeps its identity when it begins to vote", |desk| {
+        port_follows(desk, "port network");
+        let change = validator(desk, "port", 0);
+        (proposes(desk, "airline", motion(change)), Expected::Accepted)
     }),
     ("a validator under the same keys is no change", |desk| {
         let change = validator(desk, "customs", 0);

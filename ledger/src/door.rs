@@ -7,6 +7,7 @@ use consign_types::block::LeafIndex;
 use consign_types::event::Verified;
 use consign_types::party::SignerId;
 use consign_types::signer_key::SignerKey;
+use consign_types::unit::UnitId;
 
 use crate::apply::{BlockContext, Layer, signer_key};
 use crate::entry::StateView;
@@ -71,6 +72,16 @@ impl Door {
             Some(state) => state.key_with(key_id),
             None => signer_key(view, signer, key_id),
         }
+    }
+
+    /// Whether a pooled event enrols this signer, or changes what is known of it.
+    pub fn names(&self, signer: &SignerId) -> bool {
+        self.layer.signers.contains_key(signer)
+    }
+
+    /// Whether a pooled event changes this unit.
+    pub fn touches(&self, unit: &UnitId) -> bool {
+        self.layer.units.contains_key(unit)
     }
 
     /// A block of pooled events was committed since: what is known of them still holds.

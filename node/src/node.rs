@@ -101,8 +101,9 @@ pub async fn run(
     let (net, net_events, net_task) =
         p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
 
-    let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
     let relay = Arc::new(Relay::new(net.clone()));
+    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
+    let pool = Arc::new(pool);
     let bodies = Arc::new(Bodies::default());
     let status = Arc::new(Mutex::new(None));
     let cosigner = Cosigner::new(&config, &committed, net.clone(), Arc::clone(&status))?;

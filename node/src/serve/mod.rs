@@ -121,27 +121,21 @@ impl Serving {
         done.unwrap_or_else(|_| Err(RpcError::internal("the node is stopping")))
     }
 
-    /// Checks events and offers those that are new; the relay passes them on.
+    /// Checks events and offers those that are new; the pool passes them on.
     fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
         let decoded: Vec<_> =
             envelopes.iter().map(|bytes| SignedEvent::decode_submitted(bytes)).collect();
         let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
         let admissions = self.parts.pool.submit(events, &self.quotas);
-        let mut passed_on = Vec::new();
         let mut admissions = admissions.into_iter();
-        let answers = decoded
+        decoded
             .into_iter()
             .map(|decoded| {
                 let event = decoded.map_err(RpcError::malformed_event)?;
                 let admission = admissions.next().unwrap_or(Admission::Known);
-                if matches!(admission, Admission::Accepted | Admission::Parked) {
-                    passed_on.push(event.bytes().to_vec());
-                }
                 Ok((event.id(), admission))
             })
-            .collect();
-        self.parts.relay.push(passed_on);
-        answers
+            .collect()
     }
 
     fn status_of(&self, id: &EventId) -> EventStatus {

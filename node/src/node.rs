@@ -89,6 +89,7 @@ pub async fn run(
     let place = lease::place(&config.data_dir)?;
     let is_new = committed.tip().height() == Height(0);
     let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
+    leases.recall(&config.data_dir, &committed)?;
     let leases = Arc::new(leases);
     let listener = tokio::net::TcpListener::bind(config.rpc.listen)
         .await

@@ -28,6 +28,7 @@ use crate::cosign::Cosigner;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
+use crate::identity::{self, Differs, Identity};
 use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The node's store or files.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Its keys.
+    #[error(transparent)]
+    Keys(#[from] identity::Foreign),
     /// The peer-to-peer network.
     #[error("the peer-to-peer network did not start: {0}")]
     Net(String),
@@ -86,6 +90,8 @@ pub async fn run(
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
+    let identity = Identity::of(&config);
+    say_where_it_differs(identity.compare(&committed)?);
     let place = lease::place(&config.data_dir)?;
     let is_new = committed.tip().height() == Height(0);
     let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
@@ -295,6 +301,8 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
         let peers = roster::peers(&config, &parts.committed);
         info!(code = "net.roster.changed", peers = peers.len());
         parts.net.allow(peers);
+        // Only the start refuses: a node that runs goes on serving what it has.
+        say_where_it_differs(Identity::of(&config).compare(&parts.committed).ok().flatten());
         let set = parts.committed.validators();
         for (from, messages) in parts.held.take() {
             let Some(from) = index_of(&set, &from) else { continue };
@@ -304,6 +312,13 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
                 let _ = driver.try_send(driver::Event::Input(Box::new(input)));
             }
         }
+    }
+}
+
+/// Peers refuse a node by its keys and do not tell it why.
+fn say_where_it_differs(differs: Option<Differs>) {
+    if let Some(differs) = differs {
+        warn!(code = "node.keys.differ", why = %differs, help = Differs::HELP);
     }
 }
 

@@ -46,6 +46,7 @@ use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::driver;
+use crate::identity::Identity;
 use crate::node::Parts;
 use crate::pool::{Admission, Quotas, Refused};
 use crate::state::sure;
@@ -60,6 +61,7 @@ pub struct Serving {
     parts: Parts,
     engine: Arc<Mutex<Option<EngineStatus>>>,
     party: PartyId,
+    identity: Identity,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
     quotas: Arc<Quotas>,
@@ -75,6 +77,7 @@ impl Serving {
             parts: parts.clone(),
             engine,
             party: config.party.clone(),
+            identity: Identity::of(config),
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
@@ -583,10 +586,11 @@ impl Serving {
         ));
         let reachable = self.parts.net.connected().len() + voting;
         if reachable < set.quorum() {
-            return Some(format!(
+            let why = format!(
                 "{reachable} of the {} validators that must agree can be reached",
                 set.quorum()
-            ));
+            );
+            return Some(self.identity.explain(committed, why));
         }
         let (events, _) = self.parts.pool.load();
         let stalled = self.parts.pool.stalled_for(committed.tip().height());

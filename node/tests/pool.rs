@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use consign_consensus::Verdict;
 use consign_ledger::errors::Rejection;
 use consign_node::pool::{Admission, Quotas, Refused};
+use consign_types::block::Height;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, NotVerified, SignedEvent, Subject};
+use consign_types::event::{Action, NotVerified, SignedEvent, Subject, possession_message};
+use consign_types::governance::{Change, Motion, Node};
 use consign_types::limits::{POOL_EVENTS_MAX, POOL_ORPHAN_MS};
 use consign_types::time::Millis;
 use rayon::prelude::*;
@@ -19,7 +21,7 @@ use support::bench::Bench;
 use support::forge::Proposal;
 use support::variant::{spoiled, variant};
 use support::wait::next_blocking;
-use support::{GENESIS_TIME, Scribe, genesis, sign, unit};
+use support::{GENESIS_TIME, Scribe, genesis, key, party, sign, unit};
 
 /// Events that may wait for what they refer to.
 const PARKED_MAX: usize = 4_096;
@@ -241,6 +243,40 @@ async fn a_block_from_elsewhere_empties_the_pool_of_its_events_alone() {
     assert_eq!(scene.pooled(), [a.id(), c.id()]);
     assert_eq!(scene.bench.pool.load(), (2, a.bytes().len() + c.bytes().len()));
     assert_eq!(scene.offer_all(&[b, elsewhere]), [Admission::Committed, Admission::Committed]);
+}
+
+/// The pool is never empty meanwhile: what it knew of the members is not what it goes by for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_members_events_are_taken_as_soon_as_it_is_one() {
+    let mut scene = Scene::set().await;
+    let stays = scene.scribe.register("handler.dock1", &unit("A"));
+    assert_eq!(scene.offer(&stays), Admission::Accepted);
+    let time = scene.bench.committed.context().time;
+    let own = |by: &str| Subject::Signer(by.parse().unwrap());
+    let secret = key("port");
+    let network = scene.bench.committed.genesis().network();
+    let possession =
+        secret.sign(&possession_message(network, &own("port"), &secret.public().into()));
+    let (party, key) = (party("port"), secret.public());
+    let change = Change::Admit { party, key, possession, authority: false, node: None };
+    let motion = Box::new(Motion { change, from: Height(0), few: false });
+    let propose = Action::Propose { motion, until: time.plus(1_000_000) };
+    let propose = sign(scene.scribe.draft("airline", own("airline"), propose));
+    let mut decision = vec![propose.clone()];
+    for by in ["customs", "forwarder"] {
+        let ballot = Action::Ballot { proposal: propose.id(), approve: true };
+        decision.push(sign(scene.scribe.draft(by, own(by), ballot)));
+    }
+    assert!(scene.offer_all(&decision).iter().all(|answer| *answer == Admission::Accepted));
+    scene.bench.commit_events(time, &decision);
+    assert_eq!(scene.pooled(), [stays.id()]);
+    let (network_key, addresses) = (support::key("port network").public(), Vec::new());
+    let node = Some(Box::new(Node { network_key, addresses }));
+    let change = Change::Node { party: support::party("port"), node };
+    let motion = Box::new(Motion { change, from: Height(0), few: false });
+    let about_itself = Action::Propose { motion, until: time.plus(1_000_000) };
+    let about_itself = sign(scene.scribe.draft("port", own("port"), about_itself));
+    assert_eq!(scene.offer(&about_itself), Admission::Accepted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! What members decide together, and what of it is in force when.
 
+use consign_ledger::door::{Door, Refusal};
 use consign_ledger::entry::{EntryKey, LogState, MemberState, read};
 use consign_ledger::errors::Rejection;
 use consign_ledger::governance::{Governance, Proposal, Stage};
@@ -415,6 +416,31 @@ fn members_give_a_member_another_key() {
     assert_eq!(desk.submit_verified(&old), Err(wrong));
     desk.submit_verified(&vote(&desk, open, next, &secret)).unwrap();
     assert_eq!(proposal(&desk, &open).approvals, ["customs", "handler"].map(party));
+}
+
+/// A block puts in force what members decided after the events in it: a door that was made before knows
+/// nothing of that, and says so.
+#[test]
+fn a_door_does_not_outlive_what_members_decide() {
+    let mut desk = Desk::new();
+    let change = admit(&desk, "port");
+    let id = proposed(&mut desk, "airline", motion(change));
+    voted(&mut desk, "customs", id, true);
+    let mut door = Door::new(&desk.entries, desk.context());
+    desk.held("A");
+    assert!(door.committed(&desk.entries, desk.context()), "a unit is no matter of members");
+
+    let last = votes(&desk, "forwarder", id, true);
+    assert_eq!(door.admit(&desk.entries, &last), Ok(()));
+    desk.submit_verified(&last).unwrap();
+    assert!(!door.committed(&desk.entries, desk.context()));
+    let of_newcomer = proposes(&desk, "port", motion(follows("port", "port network")));
+    let rejection = Rejection::ChangeNotPossible { why: "the party is no member".to_owned() };
+    let refusal = Refusal::Rule { rejection, rests_on_pooled: true };
+    assert_eq!(door.admit(&desk.entries, &of_newcomer), Err(refusal));
+    let mut anew = Door::new(&desk.entries, desk.context());
+    assert_eq!(anew.admit(&desk.entries, &of_newcomer), Ok(()));
+    assert!(anew.committed(&desk.entries, desk.context()));
 }
 
 #[test]

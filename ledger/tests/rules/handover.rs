@@ -373,7 +373,7 @@ fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     assert_eq!(desk.submit_block(&newest_first).unwrap_err(), (0, refusal.clone()));
     assert_eq!(desk.entries, before);
 
-    let mut door = Door::new(desk.context());
+    let mut door = Door::new(&desk.entries, desk.context());
     let early = Refusal::UnknownReference(refusal);
     assert_eq!(door.admit(&desk.entries, &second), Err(early));
     assert_eq!(door.admit(&desk.entries, &first), Ok(()));

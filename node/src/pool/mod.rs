@@ -136,7 +136,7 @@ impl Pool {
             by_id: HashMap::new(),
             bytes: 0,
             next: 0,
-            door: Door::new(committed.context()),
+            door: Door::new(&*committed, committed.context()),
             door_is_stale: false,
             parked: Parking::default(),
             strangers: Strangers::default(),
@@ -522,15 +522,14 @@ impl Pool {
     fn rebase(&self, inner: &mut Inner, foreign: bool) {
         const AGE_MAX: u32 = 64;
         inner.door_is_stale |= foreign;
-        if inner.events.is_empty() || inner.door.age() >= AGE_MAX {
+        let holds = inner.door.committed(&*self.committed, self.committed.context());
+        if !holds || inner.events.is_empty() || inner.door.age() >= AGE_MAX {
             self.rebuild_door(inner);
-        } else {
-            inner.door.committed(self.committed.context());
         }
     }
 
     fn rebuild_door(&self, inner: &mut Inner) {
-        inner.door = Door::new(self.committed.context());
+        inner.door = Door::new(&*self.committed, self.committed.context());
         inner.door_is_stale = false;
         let events: Vec<_> = inner.events.values().map(|p| Arc::clone(&p.event)).collect();
         for event in events {

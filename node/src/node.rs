@@ -113,8 +113,8 @@ pub async fn run(
     let pool = Arc::new(pool);
     let bodies = Arc::new(Bodies::default());
     let status = Arc::new(Mutex::new(None));
-    let cosigner = Cosigner::new(&config, &committed, net.clone(), Arc::clone(&status))?;
-    let cosigner = Arc::new(cosigner);
+    let (heard, counted) = (Arc::clone(&status), Arc::clone(&metrics));
+    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone(), heard, counted)?);
     let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
     let (jobs_tx, jobs_rx) = mpsc::channel();
     let (status_tx, status_rx) = async_mpsc::channel(1024);

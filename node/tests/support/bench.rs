@@ -45,6 +45,7 @@ pub struct Bench {
     pub pool: Arc<Pool>,
     pub bodies: Arc<Bodies>,
     pub relay: Arc<Relay>,
+    pub cosigner: Arc<Cosigner>,
     /// What the proposer was passed on of the pool, in order.
     pub passed_on: Receiver<Vec<Vec<u8>>>,
     jobs: Sender<Job>,
@@ -74,7 +75,9 @@ impl Bench {
         let pool = Arc::new(pool);
         let bodies = Arc::new(Bodies::default());
         let cosigner =
-            Arc::new(Cosigner::new(&config, &committed, net.clone(), Arc::default()).unwrap());
+            Cosigner::new(&config, &committed, net.clone(), Arc::default(), Arc::clone(&metrics))
+                .unwrap();
+        let cosigner = Arc::new(cosigner);
         let (driver, told) = mpsc::sync_channel(8_192);
         let (jobs, jobs_rx) = mpsc::channel();
         let mut executor = Executor {
@@ -83,7 +86,7 @@ impl Bench {
             relay: Arc::clone(&relay),
             bodies: Arc::clone(&bodies),
             net: net.clone(),
-            cosigner,
+            cosigner: Arc::clone(&cosigner),
             driver,
             jobs: jobs.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -98,6 +101,7 @@ impl Bench {
             pool,
             bodies,
             relay,
+            cosigner,
             passed_on,
             jobs,
             told,

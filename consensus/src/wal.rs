@@ -11,10 +11,17 @@
 //! entry   length, 4   | checksum, 8 | payload          integers big-endian
 //! ```
 //!
-//! This module sees bytes only. It knows neither files nor what an entry means.
+//! This module sees bytes only. It knows no files, and of what an entry means only who signed it.
+
+use std::collections::BTreeMap;
 
 use consign_types::block::Height;
+use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
+use consign_types::validator::ValidatorIndex;
+
+use crate::entry::Entry;
+use crate::message::Message;
 
 const MAGIC: &[u8; 8] = b"CNSWAL1\n";
 const HEADER_BYTES: usize = 24;
@@ -34,6 +41,21 @@ pub struct Recovered {
     pub valid_bytes: u64,
     /// Whether bytes follow that do not hold.
     pub torn: bool,
+}
+
+impl Recovered {
+    /// What each validator signed last, of what the log holds. It was verified before it was written.
+    pub fn latest(&self) -> BTreeMap<ValidatorIndex, Message> {
+        let mut latest = BTreeMap::<ValidatorIndex, Message>::new();
+        for entry in &self.entries {
+            let Ok(Entry::Message(message)) = Entry::from_bytes(entry) else { continue };
+            let Some(author) = message.author() else { continue };
+            if latest.get(&author).is_none_or(|last| last.place() < message.place()) {
+                latest.insert(author, message);
+            }
+        }
+        latest
+    }
 }
 
 /// The bytes that the log for `height` begins with.
@@ -121,6 +143,9 @@ fn truncate(digest: Digest) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Vote, VoteKind};
+    use consign_types::certificate::Round;
+    use consign_types::key::Signature;
 
     /// A log of height 7 with five entries of different lengths, one of them empty, and the number
     /// of whole entries that stand before each offset.
@@ -213,6 +238,33 @@ mod tests {
         bytes.extend(Framer::new(Height(7), torn.entries.len()).frame(b"next"));
         let expected: Vec<_> = entries[..3].iter().cloned().chain([b"next".to_vec()]).collect();
         assert_eq!((recover(&bytes).entries, recover(&bytes).torn), (expected, false));
+    }
+
+    #[test]
+    fn the_latest_of_each_validator_is_found_among_what_the_log_holds() {
+        let vote = |validator, round, kind| {
+            let (height, round, signature) = (Height(7), Round(round), Signature([0; 64]));
+            let validator = ValidatorIndex(validator);
+            Message::Vote(Vote { height, round, kind, block: None, validator, signature })
+        };
+        let votes = [
+            vote(0, 0, VoteKind::Prevote),
+            vote(1, 0, VoteKind::Precommit),
+            vote(0, 1, VoteKind::Prevote),
+            vote(0, 0, VoteKind::Precommit),
+            vote(1, 0, VoteKind::Prevote),
+        ];
+        let mut framer = Framer::new(Height(7), 0);
+        let mut bytes = header(Height(7));
+        for entry in votes.iter().cloned().map(Entry::Message) {
+            bytes.extend(framer.frame(&entry.to_bytes()));
+        }
+        bytes.extend(framer.frame(b"no entry"));
+        let latest = BTreeMap::from([
+            (ValidatorIndex(0), votes[2].clone()),
+            (ValidatorIndex(1), votes[1].clone()),
+        ]);
+        assert_eq!(recover(&bytes).latest(), latest);
     }
 
     proptest::proptest! {

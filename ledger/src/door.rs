@@ -3,13 +3,16 @@
 //! So an offer and its acceptance can be in one block. The door is advice, not law: a proposer executes
 //! what it takes, and what the door admitted wrongly is refused then.
 
+use alloc::sync::Arc;
+
 use consign_types::block::LeafIndex;
 use consign_types::event::Verified;
 use consign_types::party::SignerId;
 use consign_types::signer_key::SignerKey;
+use consign_types::unit::UnitId;
 
 use crate::apply::{BlockContext, Layer, signer_key};
-use crate::entry::StateView;
+use crate::entry::{EntryKey, StateView};
 use crate::errors::Rejection;
 use crate::rules;
 
@@ -18,6 +21,8 @@ pub struct Door {
     context: BlockContext,
     layer: Layer,
     age: u32,
+    /// The governance entry of the state beneath.
+    governance: Option<Arc<[u8]>>,
 }
 
 /// Why an event stays outside.
@@ -35,9 +40,11 @@ pub enum Refusal {
 }
 
 impl Door {
-    /// A door with nothing pooled, for a block as `context` tells. Leaf index and height do not matter.
-    pub fn new(context: BlockContext) -> Self {
-        Self { context, layer: Layer::default(), age: 0 }
+    /// A door with nothing pooled, over the state that `view` reads, for a block as `context` tells. Leaf index
+    /// and height do not matter.
+    pub fn new(view: &impl StateView, context: BlockContext) -> Self {
+        let governance = view.get(&EntryKey::Governance);
+        Self { context, layer: Layer::default(), age: 0, governance }
     }
 
     /// Admits an event: later ones are checked as if it were committed.
@@ -73,10 +80,23 @@ impl Door {
         }
     }
 
-    /// A block of pooled events was committed since: what is known of them still holds.
-    pub fn committed(&mut self, context: BlockContext) {
+    /// Whether a pooled event enrols this signer, or changes what is known of it.
+    pub fn names(&self, signer: &SignerId) -> bool {
+        self.layer.signers.contains_key(signer)
+    }
+
+    /// Whether a pooled event changes this unit.
+    pub fn touches(&self, unit: &UnitId) -> bool {
+        self.layer.units.contains_key(unit)
+    }
+
+    /// A block of pooled events was committed since, and `view` reads the state after it. True where what is
+    /// known of them still holds. Not where members decided something or a decision took force: members, keys
+    /// and proposals are then other ones than when the events were pooled, and the door is to be made anew.
+    pub fn committed(&mut self, view: &impl StateView, context: BlockContext) -> bool {
         self.context = context;
         self.age += 1;
+        view.get(&EntryKey::Governance) == self.governance
     }
 
     /// How many blocks were committed since this door was made.

@@ -4,7 +4,7 @@
 //! at a time that never decreases: what it is about to sign lies on disk first. Every node collects;
 //! a quorum makes a note that anybody can verify.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,18 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::TreeRoot;
 use consign_types::key::{PublicKey, Signature, Signer};
 use consign_types::note::Note;
-use consign_types::validator::{ValidatorIndex, ValidatorSet};
+use consign_types::party::PartyId;
+use consign_types::validator::{Validator, ValidatorIndex, ValidatorSet};
 use tracing::{debug, warn};
 
-use crate::clock;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::p2p::{Class, NetHandle};
 use crate::state::{Committed, sure};
 use crate::store::{CosignedState, Fault, Tip};
 use crate::wire::Cosigned;
 use crate::witness::Lines;
+use crate::{clock, evidence};
 
 /// Sizes ahead of this node's own, or behind it, that cosignatures are kept for.
 const SIZES_KEPT: usize = 256;
@@ -40,6 +42,7 @@ pub struct Cosigner {
     log_key: Arc<dyn Signer>,
     net: NetHandle,
     status: Arc<Mutex<Option<Status>>>,
+    metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
 }
 
@@ -53,6 +56,8 @@ struct Inner {
     own: Option<(Cosigned, Instant)>,
     /// What witnesses said of the newest size that they cosigned.
     witnessed: Lines,
+    /// Validators that cosigned two roots at one size, of which the proof was kept since the start.
+    accused: BTreeSet<PartyId>,
     /// The largest size that was served as the newest: nobody is shown a log that shrinks.
     served: TreeSize,
 }
@@ -67,6 +72,7 @@ impl Cosigner {
         committed: &Committed,
         net: NetHandle,
         status: Arc<Mutex<Option<Status>>>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let inner = Inner {
             state: committed.store().cosigned()?,
@@ -84,6 +90,7 @@ impl Cosigner {
             log_key: Arc::clone(&config.keys.log),
             net,
             status,
+            metrics,
             inner: Mutex::new(inner),
         })
     }
@@ -182,8 +189,56 @@ impl Cosigner {
             return;
         }
         let mut inner = self.lock();
-        inner.keep(cosigned.size, from, (cosigned.root, cosignature));
+        let before = inner.keep(cosigned.size, from, (cosigned.root, cosignature));
         self.assemble(committed, &mut inner);
+        drop(inner);
+        let before = before.or_else(|| self.said_before(committed, validator, &checkpoint));
+        if let Some(before) = before {
+            self.accuse(committed, validator, &checkpoint, cosignature, before);
+        }
+    }
+
+    /// What a validator cosigned of another root, under the note that this node has of that size.
+    fn said_before(
+        &self,
+        committed: &Committed,
+        validator: &Validator,
+        now: &Checkpoint,
+    ) -> Option<(TreeRoot, Cosignature)> {
+        let note: Note = sure(committed.store().note(now.size))?.parse().ok()?;
+        let proven = Checkpoint::from_text(note.text()).ok()?;
+        let key = cosigner_key(&self.origin, &validator.party, validator.cosigner_key).ok()?;
+        let line = note.by(&key).find_map(Cosignature::from_line)?;
+        (proven.root != now.root).then_some((proven.root, line))
+    }
+
+    /// A validator cosigned two roots at one size: keeps the proof. One of each validator is enough, until the
+    /// next start: more would show nothing else.
+    fn accuse(
+        &self,
+        committed: &Committed,
+        validator: &Validator,
+        now: &Checkpoint,
+        cosignature: Cosignature,
+        (root, before): (TreeRoot, Cosignature),
+    ) {
+        let Ok(key) = cosigner_key(&self.origin, &validator.party, validator.cosigner_key) else {
+            return;
+        };
+        if !self.lock().accused.insert(validator.party.clone()) {
+            return;
+        }
+        let note = |checkpoint: &Checkpoint, cosignature: Cosignature| {
+            let mut note = Note::new(checkpoint.text()).ok()?;
+            note.add(cosignature.line(&key));
+            Some(note)
+        };
+        let other = note(&self.checkpoint(now.size, root), before);
+        if let (Some(one), Some(other)) = (note(now, cosignature), other)
+            && sure(evidence::found_two_roots(committed, now.size, &one, &other)).is_some()
+        {
+            self.metrics.evidence.inc();
+        }
     }
 
     /// Sends this node's newest cosignature to a peer that just connected.
@@ -266,6 +321,7 @@ impl Cosigner {
         let set = committed.validators_of(claimed.size);
         let Ok(proven) = checkpoint::verify(&note, &self.origin, &set) else { return };
         let mut inner = self.lock();
+        let mut contradicted = Vec::new();
         for (at, validator) in set.validators().iter().enumerate() {
             let Ok(key) = cosigner_key(&self.origin, &validator.party, validator.cosigner_key)
             else {
@@ -275,10 +331,15 @@ impl Cosigner {
             if let Some(cosignature) = newest {
                 let index = ValidatorIndex(at as u16);
                 let kept = (proven.checkpoint.root, cosignature);
-                inner.keep(proven.checkpoint.size, index, kept);
+                let before = inner.keep(proven.checkpoint.size, index, kept);
+                contradicted.extend(before.map(|before| (validator, cosignature, before)));
             }
         }
         self.assemble(committed, &mut inner);
+        drop(inner);
+        for (validator, cosignature, before) in contradicted {
+            self.accuse(committed, validator, &proven.checkpoint, cosignature, before);
+        }
     }
 
     /// Makes the newest note that there is a quorum for.
@@ -368,15 +429,22 @@ impl Cosigner {
 
 impl Inner {
     /// Keeps a validator's newest cosignature for a size; bounded, the largest sizes last.
-    fn keep(&mut self, size: TreeSize, from: ValidatorIndex, kept: (TreeRoot, Cosignature)) {
+    /// Answers what the validator cosigned before, where that is of another root.
+    fn keep(
+        &mut self,
+        size: TreeSize,
+        from: ValidatorIndex,
+        kept: (TreeRoot, Cosignature),
+    ) -> Option<(TreeRoot, Cosignature)> {
         let of_size = self.by_size.entry(size).or_default();
-        let newer = of_size.get(&from).is_none_or(|(_, old)| old.time_s <= kept.1.time_s);
-        if newer {
+        let before = of_size.get(&from).copied();
+        if before.is_none_or(|(_, old)| old.time_s <= kept.1.time_s) {
             of_size.insert(from, kept);
         }
         // Nothing honest lies far ahead: who claims so loses its own claim first.
         while self.by_size.len() > SIZES_KEPT {
             self.by_size.pop_last();
         }
+        before.filter(|(root, _)| *root != kept.0)
     }
 }

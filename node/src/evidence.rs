@@ -11,6 +11,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::double_vote::DoubleVote;
 use consign_types::event::SignedEvent;
+use consign_types::note::Note;
 use consign_types::trust::Trust;
 use consign_types::validator::ValidatorSet;
 use tracing::{info, warn};
@@ -140,6 +141,46 @@ pub fn found(committed: &Committed, votes: DoubleVote) -> Result<Option<Evidence
     Ok(Some(file))
 }
 
+/// Keeps that somebody cosigned two checkpoints of one size, and then says it; `None` where the notes do not
+/// show that, or it is known.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn found_two_roots(
+    committed: &Committed,
+    size: TreeSize,
+    one: &Note,
+    other: &Note,
+) -> Result<Option<Evidence>, Fault> {
+    let trust = trust(committed, committed.validators_of(size));
+    let believed = Believed { trust: &trust, witnesses: &[] };
+    let Some(file) = evidence::two_checkpoints(believed, &[], one, other) else {
+        warn!(code = "checkpoint.evidence.unusable", size = size.0);
+        return Ok(None);
+    };
+    let accused = evidence::verify(&file, believed).unwrap_or_default();
+    if keep_own(committed, &file, &accused)? != Keeping::Kept {
+        return Ok(None);
+    }
+    warn!(code = "checkpoint.evidence.found", id = %file.id(), size = size.0,
+        accused = %names(&accused), help = "report it with `consign evidence submit`");
+    Ok(Some(file))
+}
+
+/// Keeps a file of this node's own, unless what it shows is kept or reported already.
+fn keep_own(committed: &Committed, file: &Evidence, accused: &[Accused]) -> Result<Keeping, Fault> {
+    let faults = accused.iter().map(|accused| file.fault(&accused.who).0);
+    let news: Vec<Digest> = faults.filter(|fault| reported(committed, *fault).is_none()).collect();
+    match news[..] {
+        [] => Ok(Keeping::Known),
+        _ => committed.store().put_evidence(file.id().0, &news, &file.to_bytes(), By::Own),
+    }
+}
+
+fn names(accused: &[Accused]) -> String {
+    accused.iter().map(|accused| accused.who.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// How the ledger knows a fault; `None` until a report of it is committed.
 pub fn reported(committed: &Committed, fault: Digest) -> Option<FaultState> {
     let bytes = committed.get(&EntryKey::Fault(fault))?;
@@ -158,9 +199,13 @@ fn sets_of(committed: &Committed, case: &Case) -> Vec<ValidatorSet> {
             });
             sizes.map(|size| committed.validators_of(size)).collect()
         }
-        Case::SameNumber { .. } | Case::DoubleOffer(_) | Case::LogSignature(_) => {
-            vec![committed.validators()]
+        // The entry that proves the key lies under a checkpoint of that time.
+        Case::SameNumber { anchor, .. } => {
+            let size = anchor.checkpoint.lines().nth(1).and_then(|line| line.parse().ok());
+            let then = size.map(|size| committed.validators_of(TreeSize(size)));
+            then.into_iter().chain([committed.validators()]).collect()
         }
+        Case::DoubleOffer(_) | Case::LogSignature(_) => vec![committed.validators()],
     }
 }
 

@@ -11,7 +11,8 @@
 //! promised: a giver that is started anew keeps its word.
 //!
 //! With the promise comes the latest that the asker's key is known to have signed, against which it
-//! holds its own sign-state.
+//! holds its own sign-state. What was heard in a former life is found again in what that left on disk: the
+//! consensus log, and the certificates of the newest blocks.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -23,14 +24,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use consign_consensus::Message;
+use consign_consensus::message::{Vote, VoteKind};
+use consign_types::block::Height;
+use consign_types::certificate::Certificate;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::key::PublicKey;
+use consign_types::validator::ValidatorSet;
 use tracing::debug;
 
 use crate::clock::since_boot_ms;
+use crate::driver::files::LogFile;
 use crate::driver::{Event, Events, Promise};
 use crate::node::Parts;
+use crate::state::Committed;
 use crate::store::Fault;
 use crate::wire::{Leased, Request, Response};
 
@@ -107,8 +114,37 @@ impl Leases {
         let Some(place) = message.place() else { return };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let last = table.latest.get(from).and_then(Message::place);
-        if last.is_none_or(|last| last < place) && table.latest.len() < HOLDERS_MAX {
+        let room = table.latest.len() < HOLDERS_MAX || table.latest.contains_key(from);
+        if last.is_none_or(|last| last < place) && room {
             table.latest.insert(*from, message.clone());
+        }
+    }
+
+    /// Notes what the node in `dir` heard in its former life.
+    ///
+    /// # Errors
+    /// When what it left cannot be read.
+    pub fn recall(&self, dir: &Path, committed: &Committed) -> Result<(), Fault> {
+        const BLOCKS: u64 = 64;
+        let tip = committed.tip().height().0;
+        for height in tip.saturating_sub(BLOCKS)..=tip {
+            let block = committed.store().block(Height(height))?;
+            if let Some(certificate) = block.and_then(|block| block.certificate) {
+                let set = committed.validators_at(certificate.height);
+                precommits(&certificate).for_each(|vote| self.recalled(&set, &vote));
+            }
+        }
+        let log = LogFile::look(dir)?;
+        if let Some(height) = log.height {
+            let set = committed.validators_at(height);
+            log.latest().values().for_each(|message| self.recalled(&set, message));
+        }
+        Ok(())
+    }
+
+    fn recalled(&self, set: &ValidatorSet, message: &Message) {
+        if let Some(validator) = message.author().and_then(|author| set.get(author)) {
+            self.heard(&validator.network_key, message);
         }
     }
 
@@ -175,6 +211,16 @@ impl Leases {
     }
 }
 
+/// The votes that a certificate is made of.
+fn precommits(certificate: &Certificate) -> impl Iterator<Item = Message> + '_ {
+    let Certificate { height, round, block, precommits } = certificate;
+    precommits.iter().map(|(validator, signature)| {
+        let (height, round, kind) = (*height, *round, VoteKind::Precommit);
+        let (validator, signature) = (*validator, *signature);
+        Message::Vote(Vote { height, round, kind, block: Some(*block), validator, signature })
+    })
+}
+
 /// The place of the data directory `dir`: another one for a copy of it, and for the same one on a machine that
 /// was started anew. A process that opened the store there is the only one at its place.
 ///
@@ -233,8 +279,6 @@ pub async fn ask(parts: Parts, peer: PublicKey, driver: Events) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_consensus::message::{Vote, VoteKind};
-    use consign_types::block::Height;
     use consign_types::certificate::Round;
     use consign_types::key::{SecretKey, Signature};
     use consign_types::validator::ValidatorIndex;
@@ -324,6 +368,28 @@ mod tests {
         );
         assert_eq!(leases.ask(&key(1), THERE, 0).unwrap(), (Leased::Held, Some(precommit)));
         assert_eq!(leases.ask(&key(2), HERE, 0).unwrap(), (Leased::Granted, None));
+    }
+
+    /// However many keys were heard of, those that are known are kept up to date.
+    #[test]
+    fn the_latest_of_a_known_key_moves_on_when_there_is_no_room_for_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(dir.path(), true, 0).unwrap();
+        let vote = |height| {
+            let (height, round, signature) = (Height(height), Round(0), Signature([0; 64]));
+            let (kind, validator) = (VoteKind::Prevote, ValidatorIndex(0));
+            Message::Vote(Vote { height, round, kind, block: None, validator, signature })
+        };
+        let numbered = |n: usize| {
+            let mut seed = [9; 32];
+            seed[..8].copy_from_slice(&n.to_be_bytes());
+            SecretKey::from_seed(seed).public()
+        };
+        (0..=HOLDERS_MAX).for_each(|n| leases.heard(&numbered(n), &vote(1)));
+        (0..=HOLDERS_MAX).for_each(|n| leases.heard(&numbered(n), &vote(2)));
+        let latest = |n| leases.ask(&numbered(n), HERE, 0).unwrap().1;
+        assert_eq!(latest(0), Some(vote(2)));
+        assert_eq!(latest(HOLDERS_MAX), None, "there was no room");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod executor;
 pub mod gather;
 pub mod health;
+pub mod identity;
 pub mod join;
 pub mod keys;
 pub mod lease;

@@ -28,6 +28,7 @@ use crate::cosign::Cosigner;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
+use crate::identity::{self, Differs, Identity};
 use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The node's store or files.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Its keys.
+    #[error(transparent)]
+    Keys(#[from] identity::Foreign),
     /// The peer-to-peer network.
     #[error("the peer-to-peer network did not start: {0}")]
     Net(String),
@@ -86,9 +90,12 @@ pub async fn run(
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
+    let identity = Identity::of(&config);
+    say_where_it_differs(identity.compare(&committed)?);
     let place = lease::place(&config.data_dir)?;
     let is_new = committed.tip().height() == Height(0);
     let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
+    leases.recall(&config.data_dir, &committed)?;
     let leases = Arc::new(leases);
     let listener = tokio::net::TcpListener::bind(config.rpc.listen)
         .await
@@ -101,12 +108,13 @@ pub async fn run(
     let (net, net_events, net_task) =
         p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
 
-    let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
     let relay = Arc::new(Relay::new(net.clone()));
+    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
+    let pool = Arc::new(pool);
     let bodies = Arc::new(Bodies::default());
     let status = Arc::new(Mutex::new(None));
-    let cosigner = Cosigner::new(&config, &committed, net.clone(), Arc::clone(&status))?;
-    let cosigner = Arc::new(cosigner);
+    let (heard, counted) = (Arc::clone(&status), Arc::clone(&metrics));
+    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone(), heard, counted)?);
     let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
     let (jobs_tx, jobs_rx) = mpsc::channel();
     let (status_tx, status_rx) = async_mpsc::channel(1024);
@@ -293,6 +301,8 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
         let peers = roster::peers(&config, &parts.committed);
         info!(code = "net.roster.changed", peers = peers.len());
         parts.net.allow(peers);
+        // Only the start refuses: a node that runs goes on serving what it has.
+        say_where_it_differs(Identity::of(&config).compare(&parts.committed).ok().flatten());
         let set = parts.committed.validators();
         for (from, messages) in parts.held.take() {
             let Some(from) = index_of(&set, &from) else { continue };
@@ -302,6 +312,13 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
                 let _ = driver.try_send(driver::Event::Input(Box::new(input)));
             }
         }
+    }
+}
+
+/// Peers refuse a node by its keys and do not tell it why.
+fn say_where_it_differs(differs: Option<Differs>) {
+    if let Some(differs) = differs {
+        warn!(code = "node.keys.differ", why = %differs, help = Differs::HELP);
     }
 }
 

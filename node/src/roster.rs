@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_ledger::entry::{EntryKey, MemberState, read};
 use consign_ledger::governance::Governance;
+use consign_types::governance::Node;
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
 
@@ -37,29 +38,36 @@ impl Held {
     }
 }
 
-/// The other nodes that may connect now. Addresses of the configuration come before those of the ledger.
-pub fn peers(config: &Config, committed: &Committed) -> Vec<PeerConfig> {
-    let mut nodes: BTreeMap<PartyId, (PublicKey, Vec<String>)> = BTreeMap::new();
+/// The node of each party that has one, as the ledger has it.
+pub fn nodes(committed: &Committed) -> BTreeMap<PartyId, Node> {
+    let mut nodes = BTreeMap::new();
     let governance: Option<Governance> = read(committed, &EntryKey::Governance);
     for party in governance.map(|governance| governance.members).unwrap_or_default() {
         let state: Option<MemberState> = read(committed, &EntryKey::Member(party.clone()));
         if let Some(node) = state.and_then(|state| state.node) {
-            nodes.insert(party, (node.network_key, node.addresses));
+            nodes.insert(party, node);
         }
     }
     for validator in committed.validators().validators() {
-        let addresses = nodes.remove(&validator.party).map(|(_, addresses)| addresses);
-        let node = (validator.network_key, addresses.unwrap_or_default());
+        let addresses = nodes.remove(&validator.party).map(|node: Node| node.addresses);
+        let network_key = validator.network_key;
+        let node = Node { network_key, addresses: addresses.unwrap_or_default() };
         nodes.insert(validator.party.clone(), node);
     }
-    let own = config.keys.network.public();
     nodes
+}
+
+/// The other nodes that may connect now. Addresses of the configuration come before those of the ledger.
+pub fn peers(config: &Config, committed: &Committed) -> Vec<PeerConfig> {
+    let own = config.keys.network.public();
+    nodes(committed)
         .into_iter()
-        .filter(|(_, (key, _))| *key != own)
-        .map(|(party, (key, known))| {
+        .filter(|(_, node)| node.network_key != own)
+        .map(|(party, node)| {
             let configured = config.peers.iter().filter(|peer| peer.party == party);
-            let addresses = configured.flat_map(|peer| peer.addresses.clone()).chain(known);
-            PeerConfig { key, addresses: addresses.collect(), party }
+            let addresses = configured.flat_map(|peer| peer.addresses.clone());
+            let addresses = addresses.chain(node.addresses).collect();
+            PeerConfig { key: node.network_key, addresses, party }
         })
         .collect()
 }

@@ -8,17 +8,23 @@ use std::sync::{Arc, mpsc};
 use consign_consensus::message::{Vote, VoteKind};
 use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
 use consign_ledger::evidence::{self, Accused, Believed, Who};
+use consign_node::cosign::Cosigner;
 use consign_node::driver::{self, Wiring};
 use consign_node::metrics::Metrics;
 use consign_node::p2p::{self, NetConfig, NetLimits};
 use consign_node::start;
+use consign_node::state::Committed;
 use consign_node::store::{By, Keeping};
-use consign_types::block::Height;
+use consign_node::wire::Cosigned;
+use consign_types::block::{Height, TreeSize};
 use consign_types::certificate::Round;
-use consign_types::digest::{BlockId, Digest};
+use consign_types::checkpoint::{Checkpoint, cosigner_key};
+use consign_types::digest::{BlockId, Digest, TreeRoot};
+use consign_types::note::Note;
 use consign_types::trust::Trust;
 use consign_types::validator::ValidatorIndex;
 
+use support::bench::Bench;
 use support::{config, genesis, key, party};
 
 /// Of `customs`.
@@ -84,6 +90,77 @@ async fn a_double_vote_is_kept_as_a_file_that_names_the_validator() {
     let trust = Trust::of_genesis(&genesis(), Vec::new());
     let accused = evidence::read(&file, Believed::from(&trust));
     let did = "signed two different prevotes at height 1, round 0".to_owned();
+    assert_eq!(accused, Ok(vec![Accused { who: Who::Party(party("customs")), did }]));
+}
+
+/// What `customs` cosigns, as its node sends it.
+fn cosigned(size: u64, root: u8, time_s: u64) -> Cosigned {
+    let (size, root) = (TreeSize(size), TreeRoot(Digest([root; 32])));
+    let checkpoint = Checkpoint { origin: genesis().origin().to_owned(), size, root };
+    let signed = checkpoint.cosign(&key("customs cosigner"), time_s);
+    Cosigned { size, root, time_s, signature: signed.signature.0 }
+}
+
+/// The validator's first root is not just replaced by its second: together they are the proof.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roots_that_a_validator_cosigned_are_kept_as_a_file_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), "airline", genesis());
+    let committed = start::open(&config).unwrap();
+    let (net, _inbox, _) = p2p::start(NetConfig {
+        secret: config.keys.network.clone(),
+        listen: config.p2p_listen.clone(),
+        peers: Vec::new(),
+        limits: NetLimits::default(),
+    })
+    .unwrap();
+    let metrics = Arc::new(Metrics::default());
+    let status = Arc::default();
+    let cosigner =
+        Cosigner::new(&config, &committed, net.clone(), status, Arc::clone(&metrics)).unwrap();
+    let take = |said: Cosigned| {
+        cosigner.collect(&committed, &key("customs network").public(), &said);
+        committed.store().evidence_below(u64::MAX, 10).unwrap().len()
+    };
+    assert_eq!(take(cosigned(50, 1, 1_000)), 0);
+    assert_eq!(take(cosigned(50, 1, 1_060)), 0, "the same again, and fresh");
+    assert_eq!(take(cosigned(60, 2, 1_060)), 0, "another size");
+    let forged = Cosigned { root: TreeRoot(Digest([9; 32])), ..cosigned(50, 2, 1_060) };
+    assert_eq!(take(forged), 0, "it signed no such thing");
+    assert_eq!(take(cosigned(50, 2, 1_000)), 1);
+    // It goes on, and more shows nothing else.
+    assert_eq!(take(cosigned(50, 3, 1_120)), 1);
+    assert_eq!(take(cosigned(60, 3, 1_120)), 1);
+    assert_eq!(metrics.evidence.get(), 1);
+    assert_names_customs(&committed, 50);
+    net.shutdown();
+}
+
+/// A size that is proven is not forgotten: the note has what the validator said first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_beside_the_proven_one_is_evidence_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::start(dir.path()).await;
+    let size = TreeSize(2);
+    let root = bench.committed.tip().root;
+    let checkpoint = Checkpoint { origin: genesis().origin().to_owned(), size, root };
+    let mut note = Note::new(checkpoint.text()).unwrap();
+    let name =
+        cosigner_key(genesis().origin(), &party("customs"), key("customs cosigner").public());
+    note.add(checkpoint.cosign(&key("customs cosigner"), 1_000).line(&name.unwrap()));
+    bench.committed.store().put_note(size, &note.to_string()).unwrap();
+    let from = key("customs network").public();
+    bench.cosigner.collect(&bench.committed, &from, &cosigned(2, 7, 1_060));
+    assert_names_customs(&bench.committed, 2);
+}
+
+fn assert_names_customs(committed: &Committed, size: u64) {
+    let kept = committed.store().evidence_below(u64::MAX, 10).unwrap();
+    let [(0, id)] = kept[..] else { panic!("{kept:?}") };
+    let file = committed.store().evidence(&id).unwrap().unwrap();
+    let trust = Trust::of_genesis(&genesis(), Vec::new());
+    let accused = evidence::read(&file, Believed::from(&trust));
+    let did = format!("cosigned two roots of test.example/node at size {size}");
     assert_eq!(accused, Ok(vec![Accused { who: Who::Party(party("customs")), did }]));
 }
 

@@ -7,9 +7,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use consign_consensus::Verdict;
-use consign_node::pool::{Admission, Refused};
+use consign_ledger::errors::Rejection;
+use consign_node::pool::{Admission, Quotas, Refused};
+use consign_types::block::Height;
 use consign_types::digest::EventId;
-use consign_types::event::{Action, NotVerified, SignedEvent, Subject};
+use consign_types::event::{Action, NotVerified, SignedEvent, Subject, possession_message};
+use consign_types::governance::{Change, Motion, Node};
 use consign_types::limits::{POOL_EVENTS_MAX, POOL_ORPHAN_MS};
 use consign_types::time::Millis;
 use rayon::prelude::*;
@@ -17,10 +20,14 @@ use rayon::prelude::*;
 use support::bench::Bench;
 use support::forge::Proposal;
 use support::variant::{spoiled, variant};
-use support::{GENESIS_TIME, Scribe, genesis, sign, unit};
+use support::wait::next_blocking;
+use support::{GENESIS_TIME, Scribe, genesis, key, party, sign, unit};
 
 /// Events that may wait for what they refer to.
 const PARKED_MAX: usize = 4_096;
+/// Events that may wait for their signer to be enrolled.
+const STRANGERS_MAX: usize = 256;
+const STRANGERS_BYTES_MAX: usize = 1024 * 1024;
 
 /// A node where every device is enrolled, and who writes events for it.
 struct Scene {
@@ -238,22 +245,137 @@ async fn a_block_from_elsewhere_empties_the_pool_of_its_events_alone() {
     assert_eq!(scene.offer_all(&[b, elsewhere]), [Admission::Committed, Admission::Committed]);
 }
 
+/// The pool is never empty meanwhile: what it knew of the members is not what it goes by for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_members_events_are_taken_as_soon_as_it_is_one() {
+    let mut scene = Scene::set().await;
+    let stays = scene.scribe.register("handler.dock1", &unit("A"));
+    assert_eq!(scene.offer(&stays), Admission::Accepted);
+    let time = scene.bench.committed.context().time;
+    let own = |by: &str| Subject::Signer(by.parse().unwrap());
+    let secret = key("port");
+    let network = scene.bench.committed.genesis().network();
+    let possession =
+        secret.sign(&possession_message(network, &own("port"), &secret.public().into()));
+    let (party, key) = (party("port"), secret.public());
+    let change = Change::Admit { party, key, possession, authority: false, node: None };
+    let motion = Box::new(Motion { change, from: Height(0), few: false });
+    let propose = Action::Propose { motion, until: time.plus(1_000_000) };
+    let propose = sign(scene.scribe.draft("airline", own("airline"), propose));
+    let mut decision = vec![propose.clone()];
+    for by in ["customs", "forwarder"] {
+        let ballot = Action::Ballot { proposal: propose.id(), approve: true };
+        decision.push(sign(scene.scribe.draft(by, own(by), ballot)));
+    }
+    assert!(scene.offer_all(&decision).iter().all(|answer| *answer == Admission::Accepted));
+    scene.bench.commit_events(time, &decision);
+    assert_eq!(scene.pooled(), [stays.id()]);
+    let (network_key, addresses) = (support::key("port network").public(), Vec::new());
+    let node = Some(Box::new(Node { network_key, addresses }));
+    let change = Change::Node { party: support::party("port"), node };
+    let motion = Box::new(Motion { change, from: Height(0), few: false });
+    let about_itself = Action::Propose { motion, until: time.plus(1_000_000) };
+    let about_itself = sign(scene.scribe.draft("port", own("port"), about_itself));
+    assert_eq!(scene.offer(&about_itself), Admission::Accepted);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_wait_are_bounded() {
     let mut scene = Scene::set().await;
-    let mut ghosts: Vec<_> =
-        (0..=PARKED_MAX).map(|_| scene.scribe.observe("handler.ghost", &unit("A"))).collect();
-    let over = ghosts.pop().unwrap();
-    let parked = scene.offer_all(&ghosts);
+    // So many numbers of a device may be missing.
+    const EACH: usize = 32;
+    let devices: Vec<_> = (0..=PARKED_MAX / EACH).map(|n| format!("handler.d{n}")).collect();
+    let enrolments: Vec<_> = devices.iter().map(|device| scene.scribe.enrol(device)).collect();
+    scene.bench.commit_events(GENESIS_TIME.plus(2_000), &enrolments);
+    let mut early: Vec<_> = devices
+        .iter()
+        .flat_map(|device| std::iter::repeat_n(device, EACH))
+        .map(|device| scene.scribe.observe(device, &unit("A")))
+        .take(PARKED_MAX + 1)
+        .collect();
+    let over = early.pop().unwrap();
+    let parked = scene.offer_all(&early);
     assert!(parked.iter().all(|admission| *admission == Admission::Parked));
-    let signer = over.event().signer.clone();
-    let refused = Refused::NotVerified(NotVerified::UnknownKey(signer));
+    let rejection = Rejection::UnknownUnit { unit: unit("A") };
+    let refused = Refused::Rule { rejection, rests_on_pooled: true };
     assert!(refused.retryable());
-    assert_eq!(scene.offer(&over), Admission::Refused(refused));
+    assert_eq!(scene.offer(&over), Admission::Refused(refused.clone()));
+    assert_eq!(scene.bench.pool.refusal(&over.id()), Some(refused));
     assert_eq!(scene.bench.pool.parked(), PARKED_MAX);
     // What needs not wait is not kept out by what does.
-    let event = scene.scribe.register("handler.dock1", &unit("A"));
+    let event = scene.scribe.register("handler.dock2", &unit("B"));
     assert_eq!(scene.offer(&event), Admission::Accepted);
+}
+
+/// Whoever has no key can name any device. That takes no room from events that were checked, and none from
+/// a device of another member that is being enrolled.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_invented_devices_crowd_out_only_each_other() {
+    let mut scene = Scene::set().await;
+    let fresh = scene.scribe.register("handler.new", &unit("A"));
+    assert_eq!(scene.offer(&fresh), Admission::Parked);
+    let ghosts: Vec<_> = (0..PARKED_MAX + STRANGERS_MAX)
+        .map(|n| scene.scribe.observe(&format!("customs.ghost{}", n % 500), &unit("A")))
+        .collect();
+    assert!(scene.offer_all(&ghosts).iter().all(|answer| *answer == Admission::Parked));
+    assert_eq!(scene.bench.pool.parked(), STRANGERS_MAX);
+    assert_eq!(scene.refusal_code(&ghosts[0]), Some("unknown_device"), "it made room");
+    assert!(scene.bench.pool.holds(&ghosts.last().unwrap().id()));
+
+    let early = scene.scribe.observe("handler.dock1", &unit("A"));
+    assert_eq!(scene.offer(&early), Admission::Parked);
+    assert_eq!(scene.bench.pool.parked(), STRANGERS_MAX + 1);
+    let enrolment = scene.scribe.enrol("handler.new");
+    assert_eq!(scene.offer(&enrolment), Admission::Accepted);
+    assert_eq!(scene.pooled(), [enrolment.id(), fresh.id(), early.id()]);
+    assert_eq!(scene.bench.pool.parked(), STRANGERS_MAX - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_invented_devices_are_bounded_in_bytes() {
+    let mut scene = Scene::set().await;
+    let large = |scene: &mut Scene| {
+        let subject = Subject::Signer("airline.dock1".parse().unwrap());
+        let report = Action::Report { evidence: vec![0; 40 * 1024] };
+        sign(scene.scribe.draft("customs.ghost", subject, report))
+    };
+    let ghosts: Vec<_> = (0..64).map(|_| large(&mut scene)).collect();
+    assert!(scene.offer_all(&ghosts).iter().all(|answer| *answer == Admission::Parked));
+    let fit = STRANGERS_BYTES_MAX / ghosts[63].bytes().len();
+    assert_eq!(scene.bench.pool.parked(), fit);
+    let held: Vec<_> = ghosts.iter().filter(|e| scene.bench.pool.holds(&e.id())).collect();
+    assert_eq!(held, ghosts[64 - fit..].iter().collect::<Vec<_>>(), "the oldest make room");
+}
+
+/// Nobody else can check them either: they are passed on once they were found to hold, behind the enrolment.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_an_unknown_device_is_passed_on_once_it_is_checked() {
+    let mut scene = Scene::set().await;
+    let quotas = Quotas::new(100, 100);
+    let submit = |event: &SignedEvent| scene.bench.pool.submit(vec![event.clone()], &quotas);
+    let fresh = scene.scribe.register("handler.new", &unit("A"));
+    let known = scene.scribe.register("handler.dock1", &unit("B"));
+    let enrolment = scene.scribe.enrol("handler.new");
+    assert_eq!(submit(&fresh), [Admission::Parked]);
+    assert_eq!(submit(&known), [Admission::Accepted]);
+    scene.bench.relay.flush();
+    let passed_on = || next_blocking("events", &scene.bench.passed_on, Some);
+    assert_eq!(passed_on(), [known.bytes()]);
+    assert_eq!(submit(&enrolment), [Admission::Accepted]);
+    scene.bench.relay.flush();
+    assert_eq!(passed_on(), [enrolment.bytes(), fresh.bytes()]);
+}
+
+/// A device's events of the same batch as its enrolment need not wait at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_and_a_backlog_come_in_together() {
+    let mut scene = Scene::set().await;
+    let mut batch = vec![scene.scribe.enrol("handler.new")];
+    for n in 0..2 * STRANGERS_MAX {
+        batch.push(scene.scribe.register("handler.new", &unit(&n.to_string())));
+    }
+    assert!(scene.offer_all(&batch).iter().all(|answer| *answer == Admission::Accepted));
+    assert_eq!(scene.pooled(), batch.iter().map(SignedEvent::id).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,52 @@ async fn a_node_restored_from_an_old_backup_never_signs_twice() {
     finish(drill, &party).await;
 }
 
+/// All are cut off while a height is open, and it alone comes back from a copy made before. What the others
+/// heard of it is on their disks, and the height can only be decided with it: it must not vote there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_restored_while_all_were_down_never_signs_twice() {
+    let (mut drill, party, others) = recorded().await;
+    let all = drill.parties();
+    let copy = tempfile::tempdir().expect("a directory");
+    for round in 0..rounds() {
+        drill.stop(&party);
+        let (data, kept) = (drill.data(&party), copy.path().join(round.to_string()));
+        copy_dir(&data, &kept);
+        drill.restart(&party);
+        until_it_votes(&mut drill, &party, &others).await;
+        work(&mut drill, &all).await;
+        drill.until_all_proven(&party).await;
+        // The two that are left decide nothing, and vote in one round after the other.
+        let tip = drill.height(&party).await.expect("it answers");
+        drill.kill(&others[1]);
+        drill.kill(&others[2]);
+        drill.load(&others[..1], 1).await;
+        let proposed = || async {
+            let signed = signed(&drill.home(&party).log);
+            signed.keys().any(|(height, _, step)| *height > tip && step == "Propose")
+        };
+        drill.until("it has proposed at the open height", proposed).await;
+        drill.kill(&party);
+        drill.kill(&others[0]);
+        fs::remove_dir_all(&data).expect("it can be removed");
+        copy_dir(&kept, &data);
+        for node in [&others[0], &others[1], &party] {
+            drill.restart(node);
+        }
+        let outdated = || async {
+            let doubt = drill.quarantine(&party).await;
+            doubt.is_some_and(|why| why.starts_with(OUTDATED)) || drill.votes(&party).await
+        };
+        drill.until("it has heard of its former life, or votes", outdated).await;
+        drill.restart(&others[2]);
+        drill.until_all_proven(&others[0]).await;
+        until_it_votes(&mut drill, &party, &others).await;
+        assert_once(&signed(&drill.home(&party).log), round);
+        fs::remove_dir_all(&kept).expect("it can be removed");
+    }
+    finish(drill, &party).await;
+}
+
 /// Its sign-state is an old one, and the log that could tell is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_with_an_old_sign_state_never_signs_twice() {

@@ -61,7 +61,14 @@ pub fn offer<V: StateView>(
 ) -> Result<(), Rejection> {
     let mut state = tx.unit(unit)?;
     let signer = event.signer.party();
-    tx.need_held(unit, &state, signer)?;
+    // One whose basis never was is not late but early: the handover by which its party came to hold the unit
+    // may still be on its way.
+    let early = event.basis.filter(|basis| *basis != state.basis && !state.is_spent(basis));
+    let unknown = |basis| Rejection::UnknownBasis { unit: unit.clone(), basis };
+    match (tx.need_held(unit, &state, signer), early) {
+        (Err(Rejection::NotCustodian { .. }), Some(basis)) => return Err(unknown(basis)),
+        (held, _) => held?,
+    }
     tx.need_free(unit, &state)?;
     tx.need_unblocked(unit, &state)?;
     need_member(tx, to)?;
@@ -72,6 +79,9 @@ pub fn offer<V: StateView>(
         return Err(Rejection::OfferInPast { until });
     }
     let basis = event.basis.ok_or(Rejection::BasisMissing)?;
+    if early.is_some() {
+        return Err(unknown(basis));
+    }
     if basis != state.basis {
         return Err(Rejection::StaleBasis { unit: unit.clone(), basis });
     }

@@ -176,7 +176,7 @@ impl Scratch {
                 if self.members.len() == MEMBERS_MAX {
                     return no("there are as many members as there can be");
                 }
-                self.need_new_network_key(party, node.as_deref())?;
+                self.need_new_network_key(party, node.as_deref(), member_of)?;
                 let signer = SignerId::member(party.clone());
                 let faults = member_of(party).map_or(0, |before| before.faults);
                 // Who comes back has its numbers and keys behind it: it goes on where it was.
@@ -211,7 +211,7 @@ impl Scratch {
                 if self.validator(party).is_some() {
                     return no("the party's node votes: change its validator");
                 }
-                self.need_new_network_key(party, node.as_deref())?;
+                self.need_new_network_key(party, node.as_deref(), member_of)?;
                 self.put_node(party, node.as_deref().cloned(), member_of);
             }
             Change::Validator { validator, addresses, .. } => {
@@ -226,6 +226,9 @@ impl Scratch {
                     None => entries.push(Validator::clone(validator)),
                 }
                 self.replace(entries)?;
+                let Validator { consensus_key, cosigner_key, .. } = **validator;
+                let keys = [consensus_key, cosigner_key, network_key];
+                self.need_no_members_node(party, &keys, member_of)?;
                 let log = self.log.clone();
                 let witnesses = log.iter().flat_map(|log| &log.witnesses);
                 self.need_apart(&witnesses.collect::<Vec<_>>())?;
@@ -296,12 +299,33 @@ impl Scratch {
     }
 
     /// A node that follows stands beside those that vote: no two have one identity.
-    fn need_new_network_key(&self, party: &PartyId, node: Option<&Node>) -> Result<(), Rejection> {
+    fn need_new_network_key(
+        &self,
+        party: &PartyId,
+        node: Option<&Node>,
+        member_of: &dyn Fn(&PartyId) -> Option<MemberState>,
+    ) -> Result<(), Rejection> {
         let Some(Node { network_key, .. }) = node else { return Ok(()) };
         let keys = |entry: &Validator| [entry.consensus_key, entry.cosigner_key, entry.network_key];
         let taken = |entry: &Validator| keys(entry).contains(network_key) && entry.party != *party;
         if self.entries().iter().any(taken) {
             let why = "the node's network key is a validator's".to_string();
+            return Err(Rejection::ChangeNotPossible { why });
+        }
+        self.need_no_members_node(party, &[*network_key], member_of)
+    }
+
+    /// None of these keys of a node of `party` is the identity of another member's node.
+    fn need_no_members_node(
+        &self,
+        party: &PartyId,
+        keys: &[PublicKey],
+        member_of: &dyn Fn(&PartyId) -> Option<MemberState>,
+    ) -> Result<(), Rejection> {
+        let others = self.members.iter().filter(|member| *member != party);
+        let mut nodes = others.filter_map(|member| member_of(member)?.node);
+        if nodes.any(|node| keys.contains(&node.network_key)) {
+            let why = "a key of the node is the network key of another member's".to_string();
             return Err(Rejection::ChangeNotPossible { why });
         }
         Ok(())

@@ -92,7 +92,7 @@ impl Run {
             first_leaf: LeafIndex(2 + first_leaf),
         };
         let mut executor = Executor::new(&self.entries, context);
-        let mut door = Door::new(context);
+        let mut door = Door::new(&self.entries, context);
         let (mut attempts, mut accepted) = (Vec::new(), Vec::new());
         for make in events {
             let Some(event) = make(&self.model) else { continue };

@@ -181,7 +181,7 @@ pub(super) const OFFERS: &[Case] = &[
     ("which is the present one", |desk| {
         let unit = desk.held("A");
         let event = offer(desk, "A", |event| event.basis = Some(NOBODY));
-        (sign(event), refused(Rejection::StaleBasis { unit, basis: NOBODY }))
+        (sign(event), refused(Rejection::UnknownBasis { unit, basis: NOBODY }))
     }),
     ("a spent basis is not the present one", |desk| {
         let (unit, basis) = desk.handed_over("A");

@@ -1,5 +1,6 @@
 //! What members decide together, and what of it is in force when.
 
+use consign_ledger::door::{Door, Refusal};
 use consign_ledger::entry::{EntryKey, LogState, MemberState, read};
 use consign_ledger::errors::Rejection;
 use consign_ledger::governance::{Governance, Proposal, Stage};
@@ -40,6 +41,16 @@ fn members(desk: &Desk) -> Vec<String> {
 
 fn validators(desk: &Desk) -> Vec<String> {
     set(desk).validators().iter().map(|entry| entry.party.to_string()).collect()
+}
+
+const ANOTHER_MEMBERS: &str = "a key of the node is the network key of another member's";
+
+/// A fifth member, whose node follows under the network key of this name.
+fn port_follows(desk: &mut Desk, network_key: &str) {
+    let change = admit(desk, "port");
+    decided(desk, motion(change));
+    let id = decided(desk, motion(follows("port", network_key)));
+    voted(desk, "port", id, true);
 }
 
 fn impossible(why: &str) -> Expected {
@@ -89,6 +100,32 @@ pub(crate) const GOVERNANCE: &[Case] = &[
     ("a node that votes is no node that follows", |desk| {
         let event = proposes(desk, "airline", motion(follows("customs", "new")));
         (event, impossible("the party's node votes: change its validator"))
+    }),
+    ("no two members' nodes have one identity", |desk| {
+        port_follows(desk, "port network");
+        let Change::Node { node, .. } = follows("dock", "port network") else {
+            unreachable!("a node")
+        };
+        let mut change = admit(desk, "dock");
+        if let Change::Admit { node: its, .. } = &mut change {
+            *its = node;
+        }
+        (proposes(desk, "airline", motion(change)), impossible(ANOTHER_MEMBERS))
+    }),
+    ("nor has a node that votes that of one that follows", |desk| {
+        port_follows(desk, "customs network 1");
+        let change = validator(desk, "customs", 1);
+        (proposes(desk, "airline", motion(change)), impossible(ANOTHER_MEMBERS))
+    }),
+    ("nor the other way round", |desk| {
+        port_follows(desk, "port network");
+        let event = proposes(desk, "airline", motion(follows("port", "customs network")));
+        (event, impossible("the node's network key is a validator's"))
+    }),
+    ("a member's node keeps its identity when it begins to vote", |desk| {
+        port_follows(desk, "port network");
+        let change = validator(desk, "port", 0);
+        (proposes(desk, "airline", motion(change)), Expected::Accepted)
     }),
     ("a validator under the same keys is no change", |desk| {
         let change = validator(desk, "customs", 0);
@@ -379,6 +416,31 @@ fn members_give_a_member_another_key() {
     assert_eq!(desk.submit_verified(&old), Err(wrong));
     desk.submit_verified(&vote(&desk, open, next, &secret)).unwrap();
     assert_eq!(proposal(&desk, &open).approvals, ["customs", "handler"].map(party));
+}
+
+/// A block puts in force what members decided after the events in it: a door that was made before knows
+/// nothing of that, and says so.
+#[test]
+fn a_door_does_not_outlive_what_members_decide() {
+    let mut desk = Desk::new();
+    let change = admit(&desk, "port");
+    let id = proposed(&mut desk, "airline", motion(change));
+    voted(&mut desk, "customs", id, true);
+    let mut door = Door::new(&desk.entries, desk.context());
+    desk.held("A");
+    assert!(door.committed(&desk.entries, desk.context()), "a unit is no matter of members");
+
+    let last = votes(&desk, "forwarder", id, true);
+    assert_eq!(door.admit(&desk.entries, &last), Ok(()));
+    desk.submit_verified(&last).unwrap();
+    assert!(!door.committed(&desk.entries, desk.context()));
+    let of_newcomer = proposes(&desk, "port", motion(follows("port", "port network")));
+    let rejection = Rejection::ChangeNotPossible { why: "the party is no member".to_owned() };
+    let refusal = Refusal::Rule { rejection, rests_on_pooled: true };
+    assert_eq!(door.admit(&desk.entries, &of_newcomer), Err(refusal));
+    let mut anew = Door::new(&desk.entries, desk.context());
+    assert_eq!(anew.admit(&desk.entries, &of_newcomer), Ok(()));
+    assert!(anew.committed(&desk.entries, desk.context()));
 }
 
 #[test]

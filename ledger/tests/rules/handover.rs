@@ -373,7 +373,7 @@ fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     assert_eq!(desk.submit_block(&newest_first).unwrap_err(), (0, refusal.clone()));
     assert_eq!(desk.entries, before);
 
-    let mut door = Door::new(desk.context());
+    let mut door = Door::new(&desk.entries, desk.context());
     let early = Refusal::UnknownReference(refusal);
     assert_eq!(door.admit(&desk.entries, &second), Err(early));
     assert_eq!(door.admit(&desk.entries, &first), Ok(()));
@@ -383,6 +383,41 @@ fn a_handover_that_comes_before_the_one_it_rests_on_waits() {
     desk.submit_verified(&second).unwrap();
     assert_eq!(desk.unit(&unit).holder(), &party("airline"));
     assert_eq!(desk.unit(&unit).past, [basis]);
+}
+
+/// The giver took the unit over offline and gives it on online, before its own handover was sent.
+#[test]
+fn an_offer_that_comes_before_the_handover_it_rests_on_waits() {
+    let mut desk = Desk::new();
+    let unit = desk.held("A");
+    let basis = desk.unit(&unit).basis;
+    let handover = desk.offline("forwarder.dock1", "handler.dock1", &unit, basis);
+    let own = handover.inner().unwrap().1.signed().id();
+    let mut offer = desk.offer("handler.dock2", &unit, "airline");
+    offer.basis = Some(own);
+    let offer = sign(offer);
+    let refusal = Rejection::UnknownBasis { unit: unit.clone(), basis: own };
+    assert_eq!(desk.submit_verified(&offer), Err(refusal.clone()));
+
+    let mut door = Door::new(&desk.entries, desk.context());
+    assert_eq!(door.admit(&desk.entries, &offer), Err(Refusal::UnknownReference(refusal)));
+    assert_eq!(door.admit(&desk.entries, &handover), Ok(()));
+    assert_eq!(door.admit(&desk.entries, &offer), Ok(()));
+    desk.submit_block(&[handover, offer.clone()]).unwrap();
+    let custody = &desk.unit(&unit).custody;
+    let offered = matches!(custody, Custody::Offered { by, offer: open, .. }
+        if *by == party("handler") && *open == offer.signed().id());
+    assert!(offered, "{custody:?}");
+
+    // Who gives on what it gave away has no such excuse.
+    let mut late = desk.offer("forwarder.dock1", &unit, "airline");
+    late.basis = Some(basis);
+    assert_eq!(desk.submit(late), Err(not_custodian_of(&unit, "handler", "forwarder")));
+}
+
+fn not_custodian_of(unit: &UnitId, custodian: &str, signer: &str) -> Rejection {
+    let (unit, custodian, signer) = (unit.clone(), party(custodian), party(signer));
+    Rejection::NotCustodian { unit, custodian, signer }
 }
 
 /// Both devices scanned, and both were on the log as well: the second story leaves everything as it is.

@@ -296,7 +296,7 @@ pub fn scene(stage: &mut Stage<'_>, kind: Kind, by: &str) -> Event {
 /// What becomes of the event: at the rules, and at the door of a node's pool, which must say the same.
 pub fn outcome(desk: &mut Desk, event: &Verified) -> &'static str {
     let word = |refused: Option<Rejection>| refused.map_or("+", |refused| refused.code());
-    let at_the_door = Door::new(desk.context()).admit(&desk.entries, event).err();
+    let at_the_door = Door::new(&desk.entries, desk.context()).admit(&desk.entries, event).err();
     let at_the_door = word(at_the_door.map(|refused| match refused {
         Refusal::UnknownReference(why) | Refusal::Rule { rejection: why, .. } => why,
     }));

@@ -46,6 +46,20 @@ impl LogFile {
         Ok((Self { file, path, buffer: Vec::new() }, recovered))
     }
 
+    /// Reads what holds of the log in `dir`, and leaves it as it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn look(dir: &Path) -> Result<wal::Recovered, Fault> {
+        let path = dir.join("consensus.log");
+        let mut bytes = Vec::new();
+        match File::open(&path).and_then(|file| file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)) {
+            Ok(_) => Ok(wal::recover(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(wal::Recovered::default()),
+            Err(source) => Err(failed(&path, "read", source)),
+        }
+    }
+
     /// The log restarts for `height`. What it held is decided and on disk elsewhere.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! streams: it is the maintainers' own crate for exactly this, pinned to its version.
 
 mod inbox;
+mod pending;
 mod request;
 mod streams;
 mod swarm;

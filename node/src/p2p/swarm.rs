@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 use crate::causes::on_one_line;
 
 use super::inbox::Outlets;
+use super::pending::{Pending, TooMany};
 use super::{
     Class, Command, NetConfig, NetError, NetEvent, NetHandle, PeerConfig, Queues, Reply, peer_id,
     request, streams,
@@ -31,8 +32,6 @@ use super::{
 
 /// Connections of one peer: two, because both sides may dial at once.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// Handshakes of strangers under way at once.
-const PENDING_INBOUND_MAX: u32 = 64;
 /// How often absent peers are looked at.
 const DIAL_TICK: Duration = Duration::from_millis(200);
 /// A connection whose ping fails is dead: noticed within 15 s.
@@ -45,6 +44,7 @@ const IDLE_FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 struct Behaviour {
     allowed: AllowList<AllowedPeers>,
     limits: Limits,
+    pending: Pending,
     ping: ping::Behaviour,
     streams: libp2p_stream::Behaviour,
     requests: libp2p::request_response::Behaviour<request::Frames>,
@@ -70,6 +70,8 @@ pub struct Network {
     /// Answers of this node that are not ready yet.
     replies: FuturesUnordered<LateReply>,
     pause_max: Duration,
+    /// When it was last said that handshakes were refused for want of room.
+    said_crowded: Option<Instant>,
 }
 
 impl Network {
@@ -80,8 +82,7 @@ impl Network {
         let keypair =
             libp2p::identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|e| transport(&e))?;
         let limits = ConnectionLimits::default()
-            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-            .with_max_pending_incoming(Some(PENDING_INBOUND_MAX));
+            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
         let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
         let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair)
             .with_tokio()
@@ -95,6 +96,7 @@ impl Network {
             .with_behaviour(|_| Behaviour {
                 allowed: AllowList::default(),
                 limits: Limits::new(limits),
+                pending: Pending::default(),
                 ping: ping::Behaviour::new(ping),
                 streams: libp2p_stream::Behaviour::new(),
                 requests: request::behaviour(),
@@ -115,6 +117,7 @@ impl Network {
             answers: HashMap::new(),
             replies: FuturesUnordered::new(),
             pause_max: config.limits.dial_backoff_max,
+            said_crowded: None,
         };
         network.allow(config.peers.clone());
         network.accept_streams()?;
@@ -187,6 +190,8 @@ impl Network {
             let known = Known { key: peer.key, addresses, next_dial: now, pause: DIAL_TICK };
             self.known.insert(id, known);
         }
+        let addresses = self.known.values().flat_map(|known| &known.addresses);
+        self.swarm.behaviour_mut().pending.list(addresses);
         let allowed = self.known.iter().map(|(id, known)| (*id, known.key)).collect();
         *self.handle.allowed.write().unwrap_or_else(PoisonError::into_inner) = allowed;
     }
@@ -243,7 +248,11 @@ impl Network {
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
                 let why = on_one_line(&error);
-                if matches!(error, ListenError::Denied { .. }) {
+                if let ListenError::Denied { cause } = &error
+                    && cause.downcast_ref::<TooMany>().is_some()
+                {
+                    self.say_crowded(&send_back_addr, &why);
+                } else if matches!(error, ListenError::Denied { .. }) {
                     self.handle.counters.refused.fetch_add(1, Ordering::Relaxed);
                     info!(code = "net.peer.refused", from = %send_back_addr, why);
                 } else {
@@ -263,6 +272,16 @@ impl Network {
             }
             SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => self.on_request(event),
             _ => {}
+        }
+    }
+
+    /// Many are refused in a row where one is: it is said once in a while.
+    fn say_crowded(&mut self, from: &Multiaddr, why: &str) {
+        const EVERY: Duration = Duration::from_secs(60);
+        if self.said_crowded.is_none_or(|at| at.elapsed() >= EVERY) {
+            self.said_crowded = Some(Instant::now());
+            warn!(code = "net.handshakes.crowded", from = %from, why,
+                help = "keep the peer-to-peer port to the members' addresses in a firewall");
         }
     }
 

@@ -8,6 +8,7 @@
 mod parking;
 mod quota;
 mod relay;
+mod strangers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -22,14 +23,16 @@ use consign_types::event::{NotVerified, SignedEvent, Verified};
 use consign_types::limits::{POOL_BYTES_MAX, POOL_EVENTS_MAX, POOL_ORPHAN_MS};
 use consign_types::party::SignerId;
 use consign_types::signer_key::{PreparedKey, SignerKey};
+use consign_types::unit::UnitId;
 use lru::LruCache;
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
 use tokio::sync::{Notify, futures::Notified, watch};
 
-use parking::{Parked, Parking, Waiting};
+use parking::{Parked, Parking};
 pub use quota::{Exceeded, Quotas};
 pub use relay::Relay;
+use strangers::{Stranger, Strangers};
 
 use crate::metrics::Metrics;
 use crate::state::Committed;
@@ -89,7 +92,14 @@ pub struct Pool {
     work: watch::Sender<bool>,
     /// Keys of the signers that were last heard.
     prepared: Cache<SignerKey, Arc<PreparedKey>>,
+    relay: Arc<Relay>,
     metrics: Arc<Metrics>,
+}
+
+/// An event whose signature holds, or whose signer nobody here knows yet.
+enum Checked {
+    Verified(Arc<Verified>),
+    Stranger(Box<SignedEvent>),
 }
 
 struct Inner {
@@ -103,6 +113,9 @@ struct Inner {
     /// Whether events were committed that the door never saw.
     door_is_stale: bool,
     parked: Parking,
+    strangers: Strangers,
+    /// What is to be passed on once the pool is free again.
+    to_relay: Vec<Vec<u8>>,
     refusals: LruCache<EventId, Refused>,
     /// The last height seen with events here, and since when.
     advanced: (Height, Instant),
@@ -114,8 +127,8 @@ struct Pooled {
 }
 
 impl Pool {
-    /// An empty pool over what is committed.
-    pub fn new(committed: Arc<Committed>, metrics: Arc<Metrics>) -> Self {
+    /// An empty pool over what is committed; `relay` passes on what own callers hand in.
+    pub fn new(committed: Arc<Committed>, relay: Arc<Relay>, metrics: Arc<Metrics>) -> Self {
         let capacity = NonZeroUsize::new(REFUSALS_MAX).unwrap_or(NonZeroUsize::MIN);
         let inner = Inner {
             events: BTreeMap::new(),
@@ -123,16 +136,18 @@ impl Pool {
             by_id: HashMap::new(),
             bytes: 0,
             next: 0,
-            door: Door::new(committed.context()),
+            door: Door::new(&*committed, committed.context()),
             door_is_stale: false,
             parked: Parking::default(),
+            strangers: Strangers::default(),
+            to_relay: Vec::new(),
             refusals: LruCache::new(capacity),
             advanced: (Height(0), Instant::now()),
         };
         let (work, _) = watch::channel(false);
         let prepared = Cache::new(PREPARED_KEYS_MAX);
         let (inner, admitted) = (Mutex::new(inner), Notify::new());
-        Self { committed, inner, admitted, work, prepared, metrics }
+        Self { committed, inner, admitted, work, prepared, relay, metrics }
     }
 
     /// Whether there is something to order.
@@ -156,6 +171,7 @@ impl Pool {
     }
 
     /// Offers events that this node's own callers hand in, each of which counts against its signer's share.
+    /// They are passed on once their signatures were found to hold.
     pub fn submit(&self, events: Vec<SignedEvent>, quotas: &Quotas) -> Vec<Admission> {
         self.offer_within(events, Some(quotas))
     }
@@ -165,7 +181,7 @@ impl Pool {
             let inner = self.lock();
             events.iter().map(|event| self.known(&inner, event)).collect()
         };
-        let checked: Vec<Result<Waiting, Admission>> = events
+        let checked: Vec<Result<Checked, Admission>> = events
             .into_par_iter()
             .zip(known)
             .map(|(event, known)| known.map_or_else(|| self.check(event), Err))
@@ -174,14 +190,11 @@ impl Pool {
         let until = Instant::now() + ORPHAN_WAIT;
         let answers: Vec<Admission> = checked
             .into_iter()
-            .map(|checked| match checked.and_then(|event| self.count(event, quotas)) {
-                Ok(event) => self.admit(&mut inner, event, until),
-                Err(answer) => answer,
-            })
+            .map(|checked| self.take(&mut inner, checked, quotas, until).unwrap_or_else(|no| no))
             .collect();
         // Nothing waits for an event that did not come in.
         if answers.contains(&Admission::Accepted) {
-            self.retry_parked(&mut inner);
+            self.retry_after_events(&mut inner);
         }
         self.after_change(inner);
         answers
@@ -200,12 +213,13 @@ impl Pool {
     /// Whether an event is here, or waits here for what it refers to.
     pub fn holds(&self, id: &EventId) -> bool {
         let inner = self.lock();
-        inner.by_id.contains_key(id) || inner.parked.holds(id)
+        inner.by_id.contains_key(id) || inner.parked.holds(id) || inner.strangers.holds(id)
     }
 
     /// Events that wait for what they refer to.
     pub fn parked(&self) -> usize {
-        self.lock().parked.len()
+        let inner = self.lock();
+        inner.parked.len() + inner.strangers.len()
     }
 
     /// For how long the oldest event here has seen no block: since it came, or since the last block.
@@ -260,7 +274,7 @@ impl Pool {
     pub fn set_aside(&self, waiting: Vec<EventId>) {
         let mut inner = self.lock();
         for id in waiting {
-            inner.park_pooled(&id);
+            self.park_pooled(&mut inner, &id, None);
         }
         inner.door_is_stale = true;
         self.after_change(inner);
@@ -277,23 +291,18 @@ impl Pool {
             }
         }
         self.rebase(&mut inner, foreign > 0);
-        self.retry_parked(&mut inner);
+        self.retry_after_block(&mut inner);
         self.after_change(inner);
     }
 
     /// Refuses what has waited too long, as of `now`, for what it refers to.
     pub fn expire(&self, now: Instant) {
         let mut inner = self.lock();
-        for Parked { event, .. } in inner.parked.take_late(now) {
-            let why = match &event {
-                // Not even who speaks is known: that is what its sender must hear.
-                Waiting::Unverified(event) => {
-                    Refused::NotVerified(NotVerified::UnknownKey(event.event().signer.clone()))
-                }
-                Waiting::Verified(_) => Refused::Orphaned,
-            };
-            self.remember(&mut inner, event.id(), why);
+        for Parked { event, .. } in inner.parked.take_if(|parked| parked.until <= now) {
+            self.remember(&mut inner, event.signed().id(), Refused::Orphaned);
         }
+        let late = inner.strangers.take_if(|stranger| stranger.until <= now);
+        self.refuse_strangers(&mut inner, late);
     }
 
     fn known(&self, inner: &Inner, event: &SignedEvent) -> Option<Admission> {
@@ -301,40 +310,75 @@ impl Pool {
         if inner.by_id.contains_key(&id) {
             return Some(Admission::Known);
         }
-        if inner.parked.stands_for(event) {
+        if inner.parked.holds(&id) || inner.strangers.stands_for(event) {
             return Some(Admission::Parked);
         }
         self.committed.event_index(&id).map(|_| Admission::Committed)
     }
 
-    fn check(&self, event: SignedEvent) -> Result<Waiting, Admission> {
+    fn check(&self, event: SignedEvent) -> Result<Checked, Admission> {
         let signer = &event.event().signer;
         // Its enrolment may be on the way; a signature that does not hold never mends.
         if self.prepared(signer, &event.key_id()).is_none() {
             if self.committed.knows(signer) {
                 return Err(self.refuse_unsafe(NotVerified::UnknownKey(signer.clone())));
             }
-            return Ok(Waiting::Unverified(Box::new(event)));
+            return Ok(Checked::Stranger(Box::new(event)));
         }
         match event.verify(&mut |signer, id| self.prepared(signer, id)) {
-            Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
+            Ok(verified) => Ok(Checked::Verified(Arc::new(verified))),
             Err(why) => Err(self.refuse_unsafe(why)),
         }
     }
 
+    /// Takes an event that was checked, as far as that could be.
+    fn take(
+        &self,
+        inner: &mut Inner,
+        checked: Result<Checked, Admission>,
+        quotas: Option<&Quotas>,
+        until: Instant,
+    ) -> Result<Admission, Admission> {
+        let verified = match checked? {
+            Checked::Verified(verified) => verified,
+            Checked::Stranger(event) => {
+                if let Some(answer) = self.known(inner, &event) {
+                    return Err(answer);
+                }
+                let signer = &event.event().signer;
+                if !inner.door.names(signer) && !self.committed.knows(signer) {
+                    let stranger = Stranger { event, until, own: quotas.is_some() };
+                    let gone = inner.strangers.push(stranger);
+                    self.refuse_strangers(inner, gone);
+                    return Ok(Admission::Parked);
+                }
+                // Its enrolment is pooled, perhaps since a moment ago.
+                let verified = self.verify_pooled(inner, *event);
+                Arc::new(verified.map_err(|why| self.refuse_unsafe(why))?)
+            }
+        };
+        self.count(&verified, quotas)?;
+        let answer = self.admit(inner, Arc::clone(&verified), until);
+        Self::pass_on(inner, &verified, quotas.is_some(), &answer);
+        Ok(answer)
+    }
+
+    /// Checks a signature by what is committed and pooled.
+    fn verify_pooled(&self, inner: &Inner, event: SignedEvent) -> Result<Verified, NotVerified> {
+        event.verify(&mut |signer: &SignerId, id: &[u8; 8]| {
+            inner.door.key_of(&*self.committed, signer, id)
+        })
+    }
+
     /// Counts an event whose signature holds. One that waits for its signer's enrolment is bounded by the
-    /// room to wait.
-    fn count(&self, event: Waiting, quotas: Option<&Quotas>) -> Result<Waiting, Admission> {
-        if let (Waiting::Verified(verified), Some(quotas)) = (&event, quotas) {
-            let taken = quotas.take(&verified.event().signer, Instant::now());
-            taken.map_err(|exceeded| {
-                let why = Refused::Quota(exceeded);
-                let code = [("code", why.code().to_owned())];
-                self.metrics.events_refused.get_or_create(&code).inc();
-                Admission::Refused(why)
-            })?;
-        }
-        Ok(event)
+    /// room of those.
+    fn count(&self, event: &Verified, quotas: Option<&Quotas>) -> Result<(), Admission> {
+        let Some(quotas) = quotas else { return Ok(()) };
+        quotas.take(&event.event().signer, Instant::now()).map_err(|exceeded| {
+            let why = Refused::Quota(exceeded);
+            self.metrics.events_refused.get_or_create(&[("code", why.code().to_owned())]).inc();
+            Admission::Refused(why)
+        })
     }
 
     /// The key of a signer, ready for another check.
@@ -353,19 +397,11 @@ impl Pool {
     }
 
     /// Admits an event, or lets it wait until `until` for what it refers to.
-    fn admit(&self, inner: &mut Inner, event: Waiting, until: Instant) -> Admission {
-        let id = event.id();
-        if let Some(answer) = self.known(inner, event.signed()) {
+    fn admit(&self, inner: &mut Inner, verified: Arc<Verified>, until: Instant) -> Admission {
+        let id = verified.signed().id();
+        if let Some(answer) = self.known(inner, verified.signed()) {
             return answer;
         }
-        let verified = match event {
-            Waiting::Verified(verified) => verified,
-            Waiting::Unverified(event) => {
-                let signer = event.event().signer.clone();
-                let why = Refused::NotVerified(NotVerified::UnknownKey(signer));
-                return park(inner, Waiting::Unverified(event), until, why);
-            }
-        };
         if inner.is_full_for(verified.signed()) {
             return Admission::Refused(Refused::Full);
         }
@@ -382,8 +418,15 @@ impl Pool {
                 Admission::Accepted
             }
             Err(Refusal::UnknownReference(rejection)) => {
-                let why = Refused::Rule { rejection, rests_on_pooled: true };
-                park(inner, Waiting::Verified(verified), until, why)
+                if inner.parked.is_full_for(verified.signed()) {
+                    // It is refused as it would be in the end.
+                    let why = Refused::Rule { rejection, rests_on_pooled: true };
+                    self.remember(inner, id, why.clone());
+                    return Admission::Refused(why);
+                }
+                let awaits = awaited(rejection);
+                inner.parked.push(Parked { event: verified, until, awaits });
+                Admission::Parked
             }
             Err(Refusal::Rule { rejection, rests_on_pooled }) => {
                 let why = Refused::Rule { rejection, rests_on_pooled };
@@ -393,36 +436,85 @@ impl Pool {
         }
     }
 
-    /// What waited may have what it waited for.
-    fn retry_parked(&self, inner: &mut Inner) {
-        for Parked { event, until } in inner.parked.take() {
+    /// What waited may have what it waited for among what was just pooled.
+    fn retry_after_events(&self, inner: &mut Inner) {
+        let Inner { strangers, door, .. } = inner;
+        let named = strangers.take_if(|stranger| door.names(&stranger.event.event().signer));
+        self.retry_strangers(inner, named);
+        let Inner { parked, door, .. } = inner;
+        let news = |parked: &Parked| parked.awaits.as_ref().is_none_or(|unit| door.touches(unit));
+        let parked = parked.take_if(news);
+        self.retry_parked(inner, parked);
+    }
+
+    /// What waited may have what it waited for in what was just committed.
+    fn retry_after_block(&self, inner: &mut Inner) {
+        let Inner { strangers, door, .. } = inner;
+        let named = strangers.take_if(|stranger| {
+            let signer = &stranger.event.event().signer;
+            door.names(signer) || self.committed.knows(signer)
+        });
+        self.retry_strangers(inner, named);
+        let parked = inner.parked.take_if(|_| true);
+        self.retry_parked(inner, parked);
+    }
+
+    /// Somebody enrols who signed these, or one of the same name.
+    fn retry_strangers(&self, inner: &mut Inner, named: Vec<Stranger>) {
+        for Stranger { event, until, own } in named {
             let id = event.id();
-            let again = match event {
-                Waiting::Verified(verified) => Ok(Waiting::Verified(verified)),
-                Waiting::Unverified(event) => {
-                    let pooled = &inner.door;
-                    let copy = event.clone();
-                    let key_of = &mut |signer: &SignerId, id: &[u8; 8]| {
-                        pooled.key_of(&*self.committed, signer, id)
-                    };
-                    match event.verify(key_of) {
-                        Ok(verified) => Ok(Waiting::Verified(Arc::new(verified))),
-                        Err(NotVerified::UnknownKey(_)) => Ok(Waiting::Unverified(copy)),
-                        Err(why) => Err(Refused::NotVerified(why)),
-                    }
+            let verified = match self.verify_pooled(inner, *event) {
+                Ok(verified) => Arc::new(verified),
+                Err(why) => {
+                    self.remember(inner, id, Refused::NotVerified(why));
+                    continue;
                 }
             };
-            match again {
-                Ok(event) if inner.is_full_for(event.signed()) => {
-                    // It was told that it waits: it goes on waiting.
-                    inner.parked.push(Parked { event, until });
-                }
-                Ok(event) => {
-                    self.admit(inner, event, until);
-                }
-                Err(why) => self.remember(inner, id, why),
-            }
+            let parked = Parked { event: Arc::clone(&verified), until, awaits: None };
+            let answer = self.retry(inner, parked);
+            Self::pass_on(inner, &verified, own, &answer);
         }
+    }
+
+    fn retry_parked(&self, inner: &mut Inner, parked: Vec<Parked>) {
+        for parked in parked {
+            self.retry(inner, parked);
+        }
+    }
+
+    fn retry(&self, inner: &mut Inner, parked: Parked) -> Admission {
+        if inner.is_full_for(parked.event.signed()) {
+            // It was told that it waits: it goes on waiting.
+            inner.parked.push(parked);
+            return Admission::Parked;
+        }
+        self.admit(inner, parked.event, parked.until)
+    }
+
+    /// What a caller of this node handed in, and was taken, goes to the others.
+    fn pass_on(inner: &mut Inner, event: &Verified, own: bool, answer: &Admission) {
+        if own && matches!(answer, Admission::Accepted | Admission::Parked) {
+            inner.to_relay.push(event.signed().bytes().to_vec());
+        }
+    }
+
+    fn refuse_strangers(&self, inner: &mut Inner, gone: Vec<Stranger>) {
+        for Stranger { event, .. } in gone {
+            // Not even who speaks is known: that is what its sender must hear.
+            let why = NotVerified::UnknownKey(event.event().signer.clone());
+            self.remember(inner, event.id(), Refused::NotVerified(why));
+        }
+    }
+
+    /// Moves a pooled event aside; it may wait as long as if it had just come to wait.
+    fn park_pooled(&self, inner: &mut Inner, id: &EventId, awaits: Option<UnitId>) {
+        let pooled = inner.by_id.get(id).and_then(|at| inner.events.get(at));
+        let Some((event, since)) = pooled.map(|p| (Arc::clone(&p.event), p.since)) else { return };
+        inner.remove(id);
+        if inner.parked.is_full_for_pooled(event.signed()) {
+            return self.remember(inner, *id, Refused::Full);
+        }
+        inner.parked.push(Parked { event, until: since + ORPHAN_WAIT, awaits });
     }
 
     /// After a block. What the door knows of pooled events that were committed still holds; of events
@@ -430,22 +522,23 @@ impl Pool {
     fn rebase(&self, inner: &mut Inner, foreign: bool) {
         const AGE_MAX: u32 = 64;
         inner.door_is_stale |= foreign;
-        if inner.events.is_empty() || inner.door.age() >= AGE_MAX {
+        let holds = inner.door.committed(&*self.committed, self.committed.context());
+        if !holds || inner.events.is_empty() || inner.door.age() >= AGE_MAX {
             self.rebuild_door(inner);
-        } else {
-            inner.door.committed(self.committed.context());
         }
     }
 
     fn rebuild_door(&self, inner: &mut Inner) {
-        inner.door = Door::new(self.committed.context());
+        inner.door = Door::new(&*self.committed, self.committed.context());
         inner.door_is_stale = false;
         let events: Vec<_> = inner.events.values().map(|p| Arc::clone(&p.event)).collect();
         for event in events {
             let id = event.signed().id();
             match inner.door.admit(&*self.committed, &event) {
                 Ok(()) | Err(Refusal::Rule { rests_on_pooled: true, .. }) => {}
-                Err(Refusal::UnknownReference(_)) => inner.park_pooled(&id),
+                Err(Refusal::UnknownReference(why)) => {
+                    self.park_pooled(inner, &id, awaited(why));
+                }
                 Err(Refusal::Rule { rejection, rests_on_pooled: false }) => {
                     inner.remove(&id);
                     let refusal = Refused::Rule { rejection, rests_on_pooled: false };
@@ -460,9 +553,11 @@ impl Pool {
         inner.refusals.put(id, why);
     }
 
-    fn after_change(&self, inner: MutexGuard<'_, Inner>) {
+    fn after_change(&self, mut inner: MutexGuard<'_, Inner>) {
         let (events, bytes) = (inner.events.len(), inner.bytes);
+        let to_relay = std::mem::take(&mut inner.to_relay);
         drop(inner);
+        self.relay.push(to_relay);
         self.metrics.pool_events.set(events as i64);
         self.metrics.pool_bytes.set(bytes as i64);
         self.work.send_if_modified(|work| std::mem::replace(work, events > 0) != (events > 0));
@@ -475,13 +570,14 @@ impl Pool {
     }
 }
 
-/// Lets an event wait; where there is no room for that, it is refused as it would be in the end.
-fn park(inner: &mut Inner, event: Waiting, until: Instant, otherwise: Refused) -> Admission {
-    if inner.parked.is_full() {
-        return Admission::Refused(otherwise);
+/// The unit of which an event that waits needs to hear. `None` for everything else that may become known.
+fn awaited(rejection: Rejection) -> Option<UnitId> {
+    match rejection {
+        Rejection::UnknownUnit { unit }
+        | Rejection::NoSuchOffer { unit, .. }
+        | Rejection::UnknownBasis { unit, .. } => Some(unit),
+        _ => None,
     }
-    inner.parked.push(Parked { event, until });
-    Admission::Parked
 }
 
 impl Inner {
@@ -496,15 +592,6 @@ impl Inner {
             self.advanced.1 = Instant::now();
         }
         self.events.insert(at, Pooled { event, since: Instant::now() });
-    }
-
-    /// Moves a pooled event aside; it may wait as long as if it had just come to wait.
-    fn park_pooled(&mut self, id: &EventId) {
-        let pooled = self.by_id.get(id).and_then(|at| self.events.get(at));
-        let Some((event, since)) = pooled.map(|p| (Arc::clone(&p.event), p.since)) else { return };
-        self.remove(id);
-        let until = since + ORPHAN_WAIT;
-        self.parked.push(Parked { event: Waiting::Verified(event), until });
     }
 
     fn is_full_for(&self, event: &SignedEvent) -> bool {

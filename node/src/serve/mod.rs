@@ -46,6 +46,7 @@ use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::driver;
+use crate::identity::Identity;
 use crate::node::Parts;
 use crate::pool::{Admission, Quotas, Refused};
 use crate::state::sure;
@@ -60,6 +61,7 @@ pub struct Serving {
     parts: Parts,
     engine: Arc<Mutex<Option<EngineStatus>>>,
     party: PartyId,
+    identity: Identity,
     last_block: Arc<Mutex<Option<(Height, StoredBlock)>>>,
     receipt_keys: Arc<ReceiptKeys>,
     quotas: Arc<Quotas>,
@@ -75,6 +77,7 @@ impl Serving {
             parts: parts.clone(),
             engine,
             party: config.party.clone(),
+            identity: Identity::of(config),
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
@@ -121,27 +124,21 @@ impl Serving {
         done.unwrap_or_else(|_| Err(RpcError::internal("the node is stopping")))
     }
 
-    /// Checks events and offers those that are new; the relay passes them on.
+    /// Checks events and offers those that are new; the pool passes them on.
     fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
         let decoded: Vec<_> =
             envelopes.iter().map(|bytes| SignedEvent::decode_submitted(bytes)).collect();
         let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
         let admissions = self.parts.pool.submit(events, &self.quotas);
-        let mut passed_on = Vec::new();
         let mut admissions = admissions.into_iter();
-        let answers = decoded
+        decoded
             .into_iter()
             .map(|decoded| {
                 let event = decoded.map_err(RpcError::malformed_event)?;
                 let admission = admissions.next().unwrap_or(Admission::Known);
-                if matches!(admission, Admission::Accepted | Admission::Parked) {
-                    passed_on.push(event.bytes().to_vec());
-                }
                 Ok((event.id(), admission))
             })
-            .collect();
-        self.parts.relay.push(passed_on);
-        answers
+            .collect()
     }
 
     fn status_of(&self, id: &EventId) -> EventStatus {
@@ -589,10 +586,11 @@ impl Serving {
         ));
         let reachable = self.parts.net.connected().len() + voting;
         if reachable < set.quorum() {
-            return Some(format!(
+            let why = format!(
                 "{reachable} of the {} validators that must agree can be reached",
                 set.quorum()
-            ));
+            );
+            return Some(self.identity.explain(committed, why));
         }
         let (events, _) = self.parts.pool.load();
         let stalled = self.parts.pool.stalled_for(committed.tip().height());

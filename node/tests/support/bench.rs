@@ -16,11 +16,13 @@ use consign_node::driver;
 use consign_node::executor::{Executor, Job, execute};
 use consign_node::gather::{Bodies, Gathered, Gatherer};
 use consign_node::metrics::Metrics;
-use consign_node::p2p::{self, Inbox, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig};
+use consign_node::p2p::{
+    self, Class, Inbox, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig,
+};
 use consign_node::pool::{Pool, Relay};
 use consign_node::start;
 use consign_node::state::Committed;
-use consign_node::wire::{Body, Request, Response};
+use consign_node::wire::{Body, PoolMessage, Request, Response};
 use consign_types::certificate::Round;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, LeafHash};
@@ -42,6 +44,10 @@ pub struct Bench {
     pub committed: Arc<Committed>,
     pub pool: Arc<Pool>,
     pub bodies: Arc<Bodies>,
+    pub relay: Arc<Relay>,
+    pub cosigner: Arc<Cosigner>,
+    /// What the proposer was passed on of the pool, in order.
+    pub passed_on: Receiver<Vec<Vec<u8>>>,
     jobs: Sender<Job>,
     told: Receiver<driver::Event>,
     net: NetHandle,
@@ -62,21 +68,25 @@ impl Bench {
     pub async fn start(dir: &Path) -> Self {
         let config = config(dir, NODE, genesis());
         let committed = Arc::new(start::open(&config).unwrap());
-        let (net, proposer, served) = connected().await;
+        let (net, proposer, served, passed_on) = connected().await;
         let metrics = Arc::new(Metrics::default());
-        let pool = Arc::new(Pool::new(Arc::clone(&committed), Arc::clone(&metrics)));
+        let relay = Arc::new(Relay::new(net.clone()));
+        let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
+        let pool = Arc::new(pool);
         let bodies = Arc::new(Bodies::default());
         let cosigner =
-            Arc::new(Cosigner::new(&config, &committed, net.clone(), Arc::default()).unwrap());
+            Cosigner::new(&config, &committed, net.clone(), Arc::default(), Arc::clone(&metrics))
+                .unwrap();
+        let cosigner = Arc::new(cosigner);
         let (driver, told) = mpsc::sync_channel(8_192);
         let (jobs, jobs_rx) = mpsc::channel();
         let mut executor = Executor {
             committed: Arc::clone(&committed),
             pool: Arc::clone(&pool),
-            relay: Arc::new(Relay::new(net.clone())),
+            relay: Arc::clone(&relay),
             bodies: Arc::clone(&bodies),
             net: net.clone(),
-            cosigner,
+            cosigner: Arc::clone(&cosigner),
             driver,
             jobs: jobs.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -86,7 +96,20 @@ impl Bench {
         };
         let executor = std::thread::spawn(move || executor.run(&jobs_rx).unwrap());
         let executor = Some(executor);
-        Self { committed, pool, bodies, jobs, told, net, proposer, served, executor }
+        Self {
+            committed,
+            pool,
+            bodies,
+            relay,
+            cosigner,
+            passed_on,
+            jobs,
+            told,
+            net,
+            proposer,
+            served,
+            executor,
+        }
     }
 
     /// Has the proposer serve this and nothing else.
@@ -199,7 +222,7 @@ impl Drop for Bench {
 }
 
 /// Two networks that are connected; the second answers with what is served.
-async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>) {
+async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>, Receiver<Vec<Vec<u8>>>) {
     let (node, mut node_events, _) = p2p::start(net_config(NODE, PROPOSER, None)).unwrap();
     let address = next("an address", &mut node_events, |event| match event {
         NetEvent::Listening(address) => Some(address),
@@ -211,14 +234,21 @@ async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>) {
     let connected = |event| matches!(event, NetEvent::Connected(_)).then_some(());
     next("a connection", &mut node_events, connected).await;
     let served = Arc::default();
-    tokio::spawn(answer(Arc::clone(&served), proposer_events));
+    let (pooled, passed_on) = mpsc::channel();
+    tokio::spawn(answer(Arc::clone(&served), pooled, proposer_events));
     // What else the network says has no reader here; it must not fill up.
     tokio::spawn(async move { while node_events.recv().await.is_some() {} });
-    (node, proposer, served)
+    (node, proposer, served, passed_on)
 }
 
-async fn answer(served: Arc<Mutex<Served>>, mut events: Inbox) {
+async fn answer(served: Arc<Mutex<Served>>, pooled: Sender<Vec<Vec<u8>>>, mut events: Inbox) {
     while let Some(event) = events.recv().await {
+        if let NetEvent::Message { class: Class::Pool, bytes, .. } = &event
+            && let Ok(PoolMessage::Events(events)) = PoolMessage::from_bytes(bytes)
+        {
+            // Most tests do not look.
+            let _ = pooled.send(events);
+        }
         let NetEvent::Request { bytes, reply, .. } = event else { continue };
         let served = served.lock().unwrap();
         let response = match Request::from_bytes(&bytes) {

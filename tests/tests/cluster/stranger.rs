@@ -1,7 +1,15 @@
 //! A node that nobody admitted.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use consign_node::config::Config;
 use consign_tests::drill::{Drill, Stranger, http};
 use consign_types::event::{Action, Kind};
+use consign_types::party::PartyId;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 
 /// It knows all addresses and speaks the protocol; only its key is not in our genesis.
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +46,59 @@ async fn a_stranger_is_refused_at_the_handshake_and_changes_nothing() {
     drill.prove(&parties[3], &desk.signs(1, "trk/forwarder/STRANGE-1", Action::Register)).await;
     drop(stranger);
     drill.finish().await;
+}
+
+/// It opens connections from several addresses, says nothing, and opens another wherever one is closed. A member
+/// that comes back finds room beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_do_not_keep_a_member_out() {
+    const EACH: usize = 40;
+    let mut drill = Drill::start().await;
+    let parties = drill.parties();
+    let back = parties[3].clone();
+    drill.stop(&back);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let mut knocking = Vec::new();
+    for party in &parties[..3] {
+        let at = p2p_address(&drill, party);
+        for from in 2..6 {
+            let knock = || tokio::spawn(keep_silent(from, at, Arc::clone(&closed)));
+            knocking.extend((0..EACH).map(|_| knock()));
+        }
+    }
+    let crowded = || async { closed.load(Ordering::Relaxed) > knocking.len() };
+    drill.until("the nodes hang up on some again and again", crowded).await;
+
+    drill.restart(&back);
+    let ready = || async {
+        let status = drill.client(&back).status().await;
+        status.is_ok_and(|status| status.peers.iter().all(|peer| peer.connected))
+    };
+    drill.until("it has all of its peers", ready).await;
+    knocking.iter().for_each(tokio::task::JoinHandle::abort);
+    drill.load(&parties, 2).await;
+    drill.until_all_proven(&back).await;
+    drill.finish().await;
+}
+
+/// Where the node of `party` listens for others.
+fn p2p_address(drill: &Drill, party: &PartyId) -> SocketAddr {
+    let config = Config::load(&drill.home(party).config).expect("its configuration");
+    let parts: Vec<&str> = config.p2p_listen[0].split('/').collect();
+    format!("{}:{}", parts[2], parts[4]).parse().expect("an address")
+}
+
+/// Holds a connection from `127.0.0.<from>` and says nothing; another one once it is closed.
+async fn keep_silent(from: u8, to: SocketAddr, closed: Arc<AtomicUsize>) {
+    loop {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, from], 0).into()).expect("an address of loopback");
+        if let Ok(mut stream) = socket.connect(to).await {
+            let mut heard = [0; 64];
+            while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {}
+        }
+        closed.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 async fn handshakes_refused(url: &str) -> u64 {

@@ -178,7 +178,7 @@ rejections! {
     /// A change that contradicts what is.
     ChangeNotPossible { why: String, } = "change_not_possible", "the change is not possible: {why}";
     /// Too many proposals wait.
-    TooManyMotions { party: PartyId, } = "too_many_motions", "too many proposals wait for a decision, of {party} or of all";
+    TooManyMotions { party: PartyId, } = "too_many_motions", "too many proposals of {party} wait for a decision, or some of it and many of all";
     /// No such proposal.
     UnknownMotion { proposal: EventId, } = "unknown_motion", "no proposal {proposal} is known";
     /// Decided, or its time is over.

@@ -8,7 +8,7 @@ use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writ
 use consign_types::digest::EventId;
 use consign_types::event::{Action, Event};
 use consign_types::governance::Motion;
-use consign_types::limits::{EVENT_BYTES_MAX, MEMBERS_MAX, MOTIONS_MAX};
+use consign_types::limits::{EVENT_BYTES_MAX, MEMBERS_MAX, MOTIONS_IN_ALL_MAX};
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
 
@@ -58,7 +58,8 @@ pub enum Stage {
     Decided(Height),
     /// In force from this height on.
     InForce(Height),
-    /// So many are against it that it cannot be decided any more.
+    /// So many are against it that it cannot be decided any more; or, once it was decided, as many as it took to
+    /// decide it.
     Rejected,
     /// Its time ran out.
     Expired,
@@ -82,7 +83,7 @@ impl Stage {
 
 impl Canonical for Governance {
     const WHAT: &'static str = "governance entry";
-    const BYTES_MAX: usize = MEMBERS_MAX * 40 + MOTIONS_MAX * 2 * 40;
+    const BYTES_MAX: usize = MEMBERS_MAX * 40 + MOTIONS_IN_ALL_MAX * 2 * 40;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.array(4).sure();
@@ -101,8 +102,8 @@ impl Canonical for Governance {
         Ok(Self {
             members: from.list(MEMBERS_MAX, Reader::parse)?,
             proposals: from.u32()?,
-            open: from.list(MOTIONS_MAX, |from| from.digest().map(EventId))?,
-            due: from.list(MOTIONS_MAX, |from| from.digest().map(EventId))?,
+            open: from.list(MOTIONS_IN_ALL_MAX, |from| from.digest().map(EventId))?,
+            due: from.list(MOTIONS_IN_ALL_MAX, |from| from.digest().map(EventId))?,
         })
     }
 }
@@ -173,18 +174,32 @@ impl Proposal {
 
     /// Takes the vote of `party`, its last.
     pub fn vote(&mut self, party: &PartyId, approve: bool) {
-        for list in [&mut self.approvals, &mut self.rejections] {
-            list.retain(|known| known != party);
-        }
+        self.forget_vote(party);
         let list = if approve { &mut self.approvals } else { &mut self.rejections };
         let at = list.partition_point(|known| known < party);
         list.insert(at, party.clone());
     }
 
+    /// Forgets the vote of `party`. Answers whether there was one.
+    pub fn forget_vote(&mut self, party: &PartyId) -> bool {
+        let count = self.approvals.len() + self.rejections.len();
+        for list in [&mut self.approvals, &mut self.rejections] {
+            list.retain(|known| known != party);
+        }
+        self.approvals.len() + self.rejections.len() < count
+    }
+
     /// Counts the votes of those who are `members` now: `Some(true)` decided, `Some(false)` never to be.
+    ///
+    /// What is decided and not yet in force is ended by as many members as it takes to decide, and by no fewer.
     pub fn count(&self, members: &[PartyId]) -> Option<bool> {
-        let of = |list: &[PartyId]| list.iter().filter(|party| members.contains(party)).count();
+        let of = |list: &[PartyId]| {
+            list.iter().filter(|party| members.binary_search(party).is_ok()).count()
+        };
         let needed = approvals_needed(members.len());
+        if matches!(self.stage, Stage::Decided(_)) {
+            return (of(&self.rejections) >= needed).then_some(false);
+        }
         if of(&self.approvals) >= needed {
             return Some(true);
         }

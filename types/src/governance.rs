@@ -35,7 +35,8 @@ pub enum Change {
     Admit {
         /// No member yet.
         party: PartyId,
-        /// Its member key, which no signer has or had.
+        /// Its member key. A party that comes back has the one it had, or one that it never had. Of other
+        /// parties' keys nothing is asked: whoever holds one key under two names speaks for each by that name.
         key: PublicKey,
         /// That key's signature over [`possession_message`].
         possession: Signature,

@@ -41,11 +41,21 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 /// Nodes that an invitation names.
 pub const INVITE_PEERS_MAX: usize = 8;
 
-/// Proposals that are open, or decided and not yet in force, at once; of them by one member.
+/// Proposals that are open, or decided and not yet in force, at once. Beyond them whoever has none among them
+/// makes one more: eight members, which a network of 25 tolerates as faulty, could fill these otherwise, and
+/// nobody could propose to expel them.
 pub const MOTIONS_MAX: usize = 64;
 
 /// Of [`MOTIONS_MAX`], by one member.
 pub const MOTIONS_OF_MEMBER_MAX: usize = 8;
+
+/// Proposals that are open, or decided and not yet in force, whoever made them.
+pub const MOTIONS_IN_ALL_MAX: usize = MOTIONS_MAX + MEMBERS_MAX;
+
+/// How many heights after the block of its proposal a change may be put off. At the pace of 100 ms that a network
+/// begins with, and never idle, they pass in eleven days: people plan no further ahead, and a slip of a few digits is
+/// refused rather than decided for ever.
+pub const MOTION_HEIGHTS_MAX: u64 = 10_000_000;
 
 /// How long a proposal may stay open, milliseconds of block time.
 pub const MOTION_WINDOW_MAX_MS: u64 = 90 * 24 * 60 * 60 * 1000;
@@ -145,6 +155,8 @@ pub const GENESIS_BYTES_MAX: usize = LOG_ENTRY_BYTES_MAX;
 
 const _: () = {
     assert!(EVENT_BYTES_MAX < EVENT_BYTES_MAX_NESTED);
+    // All places taken by full members: the others still have theirs.
+    assert!(MOTIONS_MAX.is_multiple_of(MOTIONS_OF_MEMBER_MAX));
     // Two full events fit into a handover, with room for its own envelope.
     assert!(2 * EVENT_BYTES_MAX + 1024 <= EVENT_BYTES_MAX_NESTED);
     assert!(EVENT_BYTES_MAX_NESTED <= LOG_ENTRY_BYTES_MAX);

@@ -2,17 +2,22 @@
 //!
 //! A change is checked when it is proposed, and again when it takes force: others may have come in between.
 //! What is not possible then is void, and says so.
+//!
+//! Invariant: outside of [`settle`], no open proposal has as many votes as end it, whoever became a member or ceased
+//! to be one.
 
-use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use consign_types::block::Height;
 use consign_types::digest::EventId;
 use consign_types::event::{Event, Kind, Subject};
 use consign_types::governance::{Change, Motion, Node};
 use consign_types::key::PublicKey;
 use consign_types::limits::{
-    MEMBERS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX, PAST_KEYS_MAX,
+    MEMBERS_MAX, MOTION_HEIGHTS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_IN_ALL_MAX, MOTIONS_MAX,
+    MOTIONS_OF_MEMBER_MAX, PAST_KEYS_MAX,
 };
 use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
@@ -49,13 +54,12 @@ pub fn propose<V: StateView>(
     }
     let mut governance = tx.governance();
     expire(tx, &mut governance);
-    possible(tx, &governance, motion)?;
-    let party = event.signer.party();
-    let own = governance.open.iter().filter(|id| tx.motion(id).is_some_and(|of| of.by == *party));
-    let waiting = governance.open.len() + governance.due.len();
-    if waiting >= MOTIONS_MAX || own.count() >= MOTIONS_OF_MEMBER_MAX {
-        return Err(Rejection::TooManyMotions { party: party.clone() });
+    if motion.from.0 > tx.context().height.0.saturating_add(MOTION_HEIGHTS_MAX) {
+        let why = format!("it would be put off by more than {MOTION_HEIGHTS_MAX} heights");
+        return Err(Rejection::ChangeNotPossible { why });
     }
+    possible(tx, &governance, motion)?;
+    need_room(tx, &governance, event.signer.party())?;
     governance.proposals += 1;
     let Some(proposal) = Proposal::of(event, governance.proposals) else {
         return Err(Rejection::WrongSubject { kind: Kind::Propose });
@@ -66,7 +70,25 @@ pub fn propose<V: StateView>(
     Ok(())
 }
 
-/// ballot | M | a proposal that is open | M's last word on it; with enough of them it is decided
+/// Of the places that members share each has eight, and everybody one, taken or not: no number of members keeps
+/// another from proposing.
+fn need_room<V: StateView>(
+    tx: &Tx<'_, V>,
+    governance: &Governance,
+    party: &PartyId,
+) -> Result<(), Rejection> {
+    let waiting = || governance.open.iter().chain(&governance.due);
+    let own = waiting().filter(|id| tx.motion(id).is_some_and(|of| of.by == *party)).count();
+    let all = waiting().count();
+    let shared = own < MOTIONS_OF_MEMBER_MAX && all < MOTIONS_MAX;
+    // So many wait only where as many parties became members and were expelled within the time of a vote.
+    if shared || (own == 0 && all < MOTIONS_IN_ALL_MAX) {
+        return Ok(());
+    }
+    Err(Rejection::TooManyMotions { party: party.clone() })
+}
+
+/// ballot | M | a proposal that is open, or decided and not yet in force | M's last word on it; with enough of them it is decided, or ended
 pub fn ballot<V: StateView>(
     tx: &mut Tx<'_, V>,
     event: &Event,
@@ -76,7 +98,12 @@ pub fn ballot<V: StateView>(
     about_itself(event)?;
     let unknown = || Rejection::UnknownMotion { proposal: id };
     let mut proposal = tx.motion(&id).ok_or_else(unknown)?;
-    if proposal.stage != Stage::Open || tx.time() > proposal.until {
+    let is_voted_on = match proposal.stage {
+        Stage::Open => tx.time() <= proposal.until,
+        Stage::Decided(_) => true,
+        Stage::InForce(_) | Stage::Rejected | Stage::Expired | Stage::Void => false,
+    };
+    if !is_voted_on {
         return Err(Rejection::MotionClosed { proposal: id });
     }
     let party = event.signer.party();
@@ -118,10 +145,22 @@ fn decide<V: StateView>(
     tx: &mut Tx<'_, V>,
     mut governance: Governance,
     id: EventId,
+    proposal: Proposal,
+) {
+    count(tx, &mut governance, id, proposal);
+    tx.put_governance(governance);
+}
+
+/// Counts the votes on a proposal, and notes what comes of it.
+fn count<V: StateView>(
+    tx: &mut Tx<'_, V>,
+    governance: &mut Governance,
+    id: EventId,
     mut proposal: Proposal,
 ) {
     if let Some(approved) = proposal.count(&governance.members) {
         governance.open.retain(|open| *open != id);
+        governance.due.retain(|due| *due != id);
         proposal.stage = if approved {
             governance.due.push(id);
             Stage::Decided(tx.context().height)
@@ -130,7 +169,6 @@ fn decide<V: StateView>(
         };
     }
     tx.put_motion(id, proposal);
-    tx.put_governance(governance);
 }
 
 /// Whether `motion` can take force as things stand.
@@ -363,34 +401,70 @@ pub fn settle<V: StateView>(view: &V, layer: &mut Layer, context: &BlockContext)
         return;
     }
     let next = context.height.next();
-    let (mut later, due) = (Vec::new(), core::mem::take(&mut governance.due));
-    for id in due {
-        let Some(mut proposal) = tx.motion(&id) else { continue };
-        if proposal.motion.from > next {
-            later.push(id);
-            continue;
-        }
-        let mut scratch = Scratch {
-            members: governance.members.clone(),
-            set: tx.next_validators(),
-            log: tx.next_log(),
-            ..Scratch::default()
-        };
+    // One after the other: with a change of members, another proposal may be decided, and be due itself.
+    while let Some((id, mut proposal)) = first_due(&tx, &governance, next) {
+        governance.due.retain(|due| *due != id);
         let motion = Motion { from: next, ..Motion::clone(&proposal.motion) };
-        let done = scratch.take(&motion, &|party| tx.member(party), &|signer| tx.signer(signer));
-        proposal.stage = match done {
-            Ok(()) => {
-                write(&mut tx, &mut governance, scratch);
-                Stage::InForce(next)
-            }
-            Err(_) => Stage::Void,
-        };
-        tx.put_motion(id, Proposal { motion: Box::clone(&proposal.motion), ..proposal });
+        let done = put_in_force(&mut tx, &mut governance, &motion);
+        proposal.stage = if done.is_ok() { Stage::InForce(next) } else { Stage::Void };
+        tx.put_motion(id, proposal);
+        if done.is_ok() {
+            count_again(&mut tx, &mut governance, &motion.change);
+        }
     }
-    governance.due = later;
     tx.put_governance(governance);
     let change = tx.finish();
     layer.merge(change.layer);
+}
+
+/// What was decided first of what is due at this height.
+fn first_due<V: StateView>(
+    tx: &Tx<'_, V>,
+    governance: &Governance,
+    height: Height,
+) -> Option<(EventId, Proposal)> {
+    let due = |id: &EventId| Some((*id, tx.motion(id).filter(|of| of.motion.from <= height)?));
+    governance.due.iter().find_map(due)
+}
+
+fn put_in_force<V: StateView>(
+    tx: &mut Tx<'_, V>,
+    governance: &mut Governance,
+    motion: &Motion,
+) -> Result<(), Rejection> {
+    let mut scratch = Scratch {
+        members: governance.members.clone(),
+        set: tx.next_validators(),
+        log: tx.next_log(),
+        ..Scratch::default()
+    };
+    scratch.take(motion, &|party| tx.member(party), &|signer| tx.signer(signer))?;
+    write(tx, governance, scratch);
+    Ok(())
+}
+
+/// After a change of who votes: forgets what the party said under a key that is not its own any more, or as the
+/// member that it is not any more, and counts what waits by those who are members now. What was decided stays so,
+/// until as many as it takes to decide are against it.
+fn count_again<V: StateView>(tx: &mut Tx<'_, V>, governance: &mut Governance, change: &Change) {
+    let gone = match change {
+        Change::Key { party, .. } | Change::Expel { party } => Some(party),
+        Change::Admit { .. } => None,
+        Change::Node { .. }
+        | Change::Validator { .. }
+        | Change::Retire { .. }
+        | Change::Params(_)
+        | Change::Witnesses(_) => return,
+    };
+    expire(tx, governance);
+    let waiting: Vec<EventId> = governance.open.iter().chain(&governance.due).copied().collect();
+    for id in waiting {
+        let Some(mut proposal) = tx.motion(&id) else { continue };
+        let forgotten = gone.is_some_and(|party| proposal.forget_vote(party));
+        if forgotten || proposal.count(&governance.members).is_some() {
+            count(tx, governance, id, proposal);
+        }
+    }
 }
 
 fn write<V: StateView>(tx: &mut Tx<'_, V>, governance: &mut Governance, scratch: Scratch) {

@@ -11,7 +11,9 @@ use consign_types::event::{Action, Event, Kind, Subject};
 use consign_types::genesis::Params;
 use consign_types::governance::{Change, Motion, Node};
 use consign_types::key::SecretKey;
-use consign_types::limits::{MOTION_WINDOW_MAX_MS, MOTIONS_OF_MEMBER_MAX};
+use consign_types::limits::{
+    MOTION_HEIGHTS_MAX, MOTION_WINDOW_MAX_MS, MOTIONS_MAX, MOTIONS_OF_MEMBER_MAX,
+};
 use consign_types::party::SignerId;
 use consign_types::validator::ValidatorSet;
 
@@ -179,6 +181,15 @@ pub(crate) const GOVERNANCE: &[Case] = &[
         let change = validator(desk, "port", 0);
         let why = "w.example/1 shares its name or key with another witness, a validator or the log";
         (proposes(desk, "airline", motion(change)), impossible(why))
+    }),
+    ("a change is put off by so many heights", |desk| {
+        let from = Height(desk.context().height.0 + MOTION_HEIGHTS_MAX);
+        (proposes(desk, "airline", Motion { from, ..motion(interval(200)) }), Expected::Accepted)
+    }),
+    ("and by no more", |desk| {
+        let from = Height(desk.context().height.0 + MOTION_HEIGHTS_MAX + 1);
+        let event = proposes(desk, "airline", Motion { from, ..motion(interval(200)) });
+        (event, impossible("it would be put off by more than 10000000 heights"))
     }),
     ("a member has so many proposals and no more", |desk| {
         for ms in 0..MOTIONS_OF_MEMBER_MAX as u32 {
@@ -441,6 +452,148 @@ fn a_door_does_not_outlive_what_members_decide() {
     let mut anew = Door::new(&desk.entries, desk.context());
     assert_eq!(anew.admit(&desk.entries, &of_newcomer), Ok(()));
     assert!(anew.committed(&desk.entries, desk.context()));
+}
+
+/// Proposes as airline, and has the members vote for it, in their order, until it is decided.
+fn agreed(desk: &mut Desk, motion: Motion) -> EventId {
+    let members = members(desk);
+    let id = proposed(desk, "airline", motion);
+    for by in members.iter().filter(|by| *by != "airline") {
+        if proposal(desk, &id).stage == Stage::Open {
+            voted(desk, by, id, true);
+        }
+    }
+    id
+}
+
+fn admitted(desk: &mut Desk, name: &str) {
+    let change = admit(desk, name);
+    let id = agreed(desk, motion(change));
+    assert!(matches!(proposal(desk, &id).stage, Stage::InForce(_)), "{name}");
+}
+
+/// Eight members, as many as 25 tolerate, take all places that are shared. The ninth proposes all the same.
+#[test]
+fn no_members_keep_another_from_proposing() {
+    let mut desk = Desk::new();
+    for name in ["port", "rail", "road", "ship", "yard"] {
+        admitted(&mut desk, name);
+    }
+    let [others @ .., last] = &members(&desk)[..] else { unreachable!("nine members") };
+    let mut ms = 200;
+    for by in others {
+        for _ in 0..MOTIONS_OF_MEMBER_MAX {
+            ms += 1;
+            proposed(&mut desk, by, motion(interval(ms)));
+        }
+    }
+    assert_eq!(governance(&desk).open.len(), MOTIONS_MAX);
+    let too_many = |by: &str| Err(Rejection::TooManyMotions { party: party(by) });
+    let more = proposes(&desk, &others[0], motion(interval(199)));
+    assert_eq!(desk.submit_verified(&more), too_many(&others[0]));
+    let id = proposed(&mut desk, last, motion(expel(&others[4])));
+    let more = proposes(&desk, last, motion(expel(&others[5])));
+    assert_eq!(desk.submit_verified(&more), too_many(last));
+
+    let governance = governance(&desk);
+    assert_eq!((governance.open.len(), governance.open.last()), (MOTIONS_MAX + 1, Some(&id)));
+    assert_eq!(Governance::from_bytes(&governance.to_bytes()), Ok(governance));
+}
+
+/// A slip in the height, found before it comes.
+#[test]
+fn what_is_decided_is_ended_by_as_many_as_decide() {
+    let mut desk = Desk::new();
+    let at = Height(desk.context().height.0 + 100);
+    let id = decided(&mut desk, Motion { from: at, ..motion(interval(200)) });
+    let stage = proposal(&desk, &id).stage;
+    assert_eq!(stage, Stage::Decided(Height(at.0 - 98)));
+    for by in ["airline", "customs"] {
+        voted(&mut desk, by, id, false);
+        assert_eq!((proposal(&desk, &id).stage, governance(&desk).due), (stage, vec![id]));
+    }
+    // To approve it again decides nothing anew, and to reject it still counts.
+    voted(&mut desk, "customs", id, true);
+    voted(&mut desk, "customs", id, false);
+    voted(&mut desk, "handler", id, false);
+    let after = proposal(&desk, &id);
+    assert_eq!(after.stage, Stage::Rejected);
+    assert_eq!(after.rejections, ["airline", "customs", "handler"].map(party));
+    assert_eq!(governance(&desk).due, []);
+    let late = votes(&desk, "forwarder", id, false);
+    assert_eq!(desk.submit_verified(&late), Err(Rejection::MotionClosed { proposal: id }));
+}
+
+/// Somebody else had the key of handler, and voted. What waits goes on without that vote, until handler votes under
+/// its own; what was decided stays so.
+#[test]
+fn a_key_that_is_replaced_takes_its_votes_along() {
+    let mut desk = Desk::new();
+    let open = proposed(&mut desk, "customs", motion(interval(200)));
+    voted(&mut desk, "handler", open, true);
+    let refused = proposed(&mut desk, "customs", motion(interval(300)));
+    voted(&mut desk, "handler", refused, false);
+    let at = Height(desk.context().height.0 + 100);
+    let due = proposed(&mut desk, "customs", Motion { from: at, ..motion(interval(400)) });
+    voted(&mut desk, "handler", due, true);
+    voted(&mut desk, "airline", due, true);
+    let stage = proposal(&desk, &due).stage;
+    assert!(matches!(stage, Stage::Decided(_)));
+
+    let (change, secret) = another_key(&desk, "handler", 1);
+    decided(&mut desk, motion(change));
+    let said = |desk: &Desk, id| {
+        let Proposal { approvals, rejections, stage, .. } = proposal(desk, id);
+        (approvals, rejections, stage)
+    };
+    assert_eq!(said(&desk, &open), (vec![party("customs")], vec![], Stage::Open));
+    assert_eq!(said(&desk, &refused), (vec![party("customs")], vec![], Stage::Open));
+    assert_eq!(said(&desk, &due), (["airline", "customs"].map(party).to_vec(), vec![], stage));
+    let subject = Subject::Signer("handler".parse().unwrap());
+    let action = Action::Ballot { proposal: open, approve: true };
+    let again = sign_with(desk.event("handler", subject, action), &secret);
+    desk.submit_verified(&again).unwrap();
+    assert_eq!(proposal(&desk, &open).approvals, ["customs", "handler"].map(party));
+}
+
+/// Three of five approve: one too few. With one member less they are enough, and nobody has to vote again.
+#[test]
+fn what_is_open_is_counted_again_when_a_member_leaves() {
+    let mut desk = Desk::new();
+    admitted(&mut desk, "port");
+    let late = decided(&mut desk, motion(interval(300)));
+    desk.time = desk.time.plus(10);
+    let id = decided(&mut desk, motion(interval(200)));
+    let other = proposed(&mut desk, "handler", motion(interval(400)));
+    voted(&mut desk, "port", other, false);
+    let gone = proposed(&mut desk, "airline", motion(expel("port")));
+    // The time of the first is over.
+    desk.time = desk.time.plus(WINDOW_MS - 9);
+    for by in ["customs", "forwarder"] {
+        voted(&mut desk, by, gone, true);
+    }
+    assert_eq!(proposal(&desk, &id).stage, Stage::Open);
+    let in_force = Stage::InForce(desk.context().height.next());
+    voted(&mut desk, "handler", gone, true);
+    let stages = [&gone, &id, &late, &other].map(|id| proposal(&desk, id).stage);
+    assert_eq!(stages, [in_force, in_force, Stage::Expired, Stage::Open]);
+    // What port said is not said any more, should it ever come back.
+    assert_eq!(proposal(&desk, &other).rejections, []);
+    assert_eq!((governance(&desk).open, governance(&desk).due), (vec![other], vec![]));
+    let params: Params = read(&desk.entries, &EntryKey::Params).unwrap();
+    assert_eq!(params, Params { block_interval_ms: 200, ..Params::default() });
+}
+
+/// Of four members one against it ends nothing; of three it does.
+#[test]
+fn what_cannot_be_decided_any_more_is_rejected_when_a_member_leaves() {
+    let mut desk = Desk::new();
+    let id = proposed(&mut desk, "airline", motion(interval(200)));
+    voted(&mut desk, "customs", id, false);
+    assert_eq!(proposal(&desk, &id).stage, Stage::Open);
+    decided(&mut desk, Motion { few: true, ..motion(expel("handler")) });
+    assert_eq!(proposal(&desk, &id).stage, Stage::Rejected);
+    assert_eq!(governance(&desk).open, []);
 }
 
 #[test]

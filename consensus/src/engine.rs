@@ -170,7 +170,10 @@ impl Engine {
                 self.checked(height, round, block, verdict, outbox);
             }
             Input::Synced { block, certificate } => self.synced(block, certificate, outbox),
-            Input::Committed { height, next_set } => self.committed(now, height, next_set),
+            Input::Committed { height, next_set, pace_ms } => {
+                self.pace_ms = pace_ms;
+                self.committed(now, height, next_set);
+            }
         }
     }
 

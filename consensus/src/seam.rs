@@ -17,7 +17,7 @@ use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use crate::message::Message;
 use crate::{sign_state, wal};
 
-/// What an engine is made with; constant for its life.
+/// What an engine is made with.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where signatures are valid.
@@ -26,8 +26,8 @@ pub struct Config {
     pub signer: Option<Arc<dyn Signer>>,
     /// How long each part of a round is waited for.
     pub timeouts: Timeouts,
-    /// Least milliseconds between the starts of two heights while there is work. The first start
-    /// after a pause goes at once.
+    /// Least milliseconds between the starts of two heights while there is work, until
+    /// [`Input::Committed`] says otherwise. The first start after a pause goes at once.
     pub pace_ms: u64,
 }
 
@@ -146,6 +146,8 @@ pub enum Input {
         height: Height,
         /// The validator set in force at the next height.
         next_set: ValidatorSet,
+        /// The pace in force at the next height, milliseconds.
+        pace_ms: u64,
     },
 }
 

@@ -112,6 +112,19 @@ fn the_first_height_goes_at_once_and_the_next_keeps_the_pace() {
     assert!(effects.contains(&Effect::Started { height: Height(2) }));
 }
 
+/// Members decide the pace: it holds from the next height on, slower or faster.
+#[test]
+fn a_height_keeps_the_pace_that_came_with_the_one_before() {
+    for pace_ms in [PACE_MS * 5, PACE_MS / 2] {
+        let mut bench = four(0);
+        bench.step(Input::Work(true));
+        pass_first_height(&mut bench);
+        let pace = timer(2, TimerKind::Pace);
+        let wait = Effect::Schedule { timer: pace, after_ms: pace_ms };
+        assert_eq!(bench.committed_at(1, pace_ms), [wait]);
+    }
+}
+
 #[test]
 fn a_proposer_without_work_closes_a_begun_height_after_half_its_timeout() {
     let mut bench = four(1);

@@ -86,16 +86,22 @@ impl Canonical for Kept {
     }
 }
 
-/// Takes a request with its invitation. The same one again is answered as before.
+/// Takes a request with its invitation, at the node of `own`. The same one again is answered as before.
 ///
-/// Whoever calls lets nobody else do so at the same time: an invitation is good once.
+/// An invitation is good once, because one node alone takes it: that of whoever invites. Whoever calls lets
+/// nobody else do so at the same time.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn take(committed: &Committed, invite: &str, request: JoinRequest) -> Result<Kept, Refused> {
+pub fn take(
+    committed: &Committed,
+    own: &PartyId,
+    invite: &str,
+    request: JoinRequest,
+) -> Result<Kept, Refused> {
     let invite: Invite = invite.parse().map_err(|e| Refused::BadInvite(on_one_line(&e)))?;
     let now = clock::now();
-    check(committed, &invite, now)?;
+    check(committed, own, &invite, now)?;
     let Offered { network, party, by, until, nonce, .. } = invite.offered;
     let joining = request.check().map_err(|e| Refused::BadRequest(on_one_line(&e)))?;
     if (joining.network, &joining.party) != (network, &party) {
@@ -135,13 +141,23 @@ pub fn waiting(committed: &Committed) -> Vec<Kept> {
         .collect()
 }
 
-/// A member of this network made the invitation, and it has not ended.
-fn check(committed: &Committed, invite: &Invite, now: Millis) -> Result<(), Refused> {
+/// The member whose node this is made the invitation, and it has not ended.
+fn check(
+    committed: &Committed,
+    own: &PartyId,
+    invite: &Invite,
+    now: Millis,
+) -> Result<(), Refused> {
     let Offered { network, by, until, .. } = &invite.offered;
     let bad = |why: String| Err(Refused::BadInvite(why));
     if *network != committed.genesis().network() {
         return bad(format!(
             "the invitation is for network {network}, and this node is of another"
+        ));
+    }
+    if by != own {
+        return bad(format!(
+            "{by} invites, and this is the node of {own}: hand the request in at the node of {by}"
         ));
     }
     let member: Option<MemberState> = read(committed, &EntryKey::Member(by.clone()));

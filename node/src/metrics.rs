@@ -39,6 +39,8 @@ pub struct Metrics {
     pub evidence: Counter,
     /// Rounds above the first that a height needed.
     pub rounds_extra: Counter,
+    /// Least seconds between two heights when busy, as members decided.
+    pub pace_seconds: Gauge<f64, AtomicU64>,
     /// Seconds to build a block as proposer.
     pub build_seconds: Histogram,
     /// Seconds to execute and compare a block.
@@ -82,6 +84,7 @@ impl Default for Metrics {
             relayed_dropped: Counter::default(),
             evidence: Counter::default(),
             rounds_extra: Counter::default(),
+            pace_seconds: Gauge::default(),
             build_seconds: seconds(),
             execute_seconds: seconds(),
             commit_seconds: seconds(),
@@ -128,6 +131,11 @@ impl Metrics {
         );
         r.register("consensus_evidence", "Conflicting messages found", self.evidence.clone());
         r.register("consensus_rounds_extra", "Rounds above the first", self.rounds_extra.clone());
+        r.register(
+            "consensus_pace_seconds",
+            "Least time between two heights when busy",
+            self.pace_seconds.clone(),
+        );
         r.register("block_build_seconds", "Time to build a block", self.build_seconds.clone());
         r.register(
             "block_execute_seconds",

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
 use crate::roster::{self, Held};
-use crate::serve::{self, Serving};
+use crate::serve::{self, Entrance, Serving};
 use crate::start;
 use crate::state::{Committed, fatal};
 use crate::store::Fault;
@@ -147,7 +147,7 @@ pub async fn run(
         domain: committed.domain(),
         signer: Some(Arc::clone(&config.keys.consensus)),
         timeouts: Timeouts::default(),
-        pace_ms: u64::from(committed.genesis().params().block_interval_ms),
+        pace_ms: u64::from(committed.params().block_interval_ms),
     };
     let (dir, tip, set) =
         (config.data_dir.clone(), committed.tip().height(), committed.validators());
@@ -205,6 +205,7 @@ pub async fn run(
     );
     let serving = Serving::new(&parts, status, &config);
     let entrance = serving.entrance();
+    let deciding = tokio::spawn(follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
     let reading = tokio::spawn(async move {
         while again.changed().await.is_ok() {
             let entrance = Arc::clone(&entrance);
@@ -223,7 +224,7 @@ pub async fn run(
     // First what speaks, then what writes: nothing is said after the last write.
     let _ = driver_tx.send(driver::Event::Stop);
     let _ = jobs_tx.send(Job::Stop);
-    tasks.iter().chain([&reading]).for_each(tokio::task::JoinHandle::abort);
+    tasks.iter().chain([&deciding, &reading]).for_each(tokio::task::JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();
@@ -319,6 +320,18 @@ async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<dri
 fn say_where_it_differs(differs: Option<Differs>) {
     if let Some(differs) = differs {
         warn!(code = "node.keys.differ", why = %differs, help = Differs::HELP);
+    }
+}
+
+/// Opens and closes the door for reading as members decide.
+async fn follow_params(committed: Arc<Committed>, entrance: Arc<Entrance>) {
+    let mut changes = committed.params_changes();
+    loop {
+        let params = *changes.borrow_and_update();
+        entrance.follow(&params);
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

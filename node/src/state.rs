@@ -10,15 +10,16 @@ use consign_ledger::entry::{EntryKey, LogState, StateView, read};
 use consign_ledger::log::Frontier;
 use consign_types::block::{Epoch, Height, LeafIndex, TreeSize};
 use consign_types::certificate::Domain;
+use consign_types::codec::Canonical as _;
 use consign_types::digest::EventId;
-use consign_types::genesis::Genesis;
+use consign_types::genesis::{Genesis, Params};
 use consign_types::party::SignerId;
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
 use consign_types::validator::ValidatorSet;
 use consign_types::witness::Witness;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::causes::on_one_line;
 use crate::clock;
@@ -60,6 +61,7 @@ pub struct Committed {
     tip: RwLock<At>,
     progress: watch::Sender<Progress>,
     roster: watch::Sender<u64>,
+    params: watch::Sender<Params>,
     started_at: Instant,
 }
 
@@ -86,6 +88,7 @@ impl Committed {
         }
         let progress =
             Progress { height: tip.height(), size: tip.size, proven, started: tip.height() };
+        let params = params_in(&store)?;
         Ok(Self {
             store,
             domain: genesis.domain(),
@@ -93,6 +96,7 @@ impl Committed {
             tip: RwLock::new(At { tip, sets, frontier }),
             progress: watch::channel(progress).0,
             roster: watch::channel(0).0,
+            params: watch::channel(params).0,
             started_at: Instant::now(),
         })
     }
@@ -161,6 +165,29 @@ impl Committed {
         self.roster.send_modify(|changes| *changes += 1);
     }
 
+    /// The parameters in force at the next height.
+    pub fn params(&self) -> Params {
+        *self.params.borrow()
+    }
+
+    /// Wakes when the parameters change.
+    pub fn params_changes(&self) -> watch::Receiver<Params> {
+        self.params.subscribe()
+    }
+
+    /// The parameters changed.
+    pub fn note_params(&self) {
+        let now = sure(params_in(&self.store));
+        self.params.send_replace(now);
+        info!(
+            code = "ledger.params.changed",
+            block_interval_ms = now.block_interval_ms,
+            contest_window_ms = now.contest_window_ms,
+            return_window_ms = now.return_window_ms,
+            open_reading = now.open_reading,
+        );
+    }
+
     /// The right edge of the log.
     pub fn frontier(&self) -> Frontier {
         self.tip.read().unwrap_or_else(PoisonError::into_inner).frontier.clone()
@@ -225,6 +252,12 @@ impl Committed {
     pub fn key_of(&self, signer: &SignerId, id: &[u8; 8]) -> Option<SignerKey> {
         signer_key(self, signer, id)
     }
+}
+
+fn params_in(store: &Store) -> Result<Params, Fault> {
+    let entry = store.entry(&EntryKey::Params.map_key())?;
+    let entry = entry.ok_or_else(|| store.damaged("parameters", "they are missing"))?;
+    Params::from_bytes(&entry).map_err(|e| store.damaged("parameters", e))
 }
 
 impl StateView for Committed {

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use consign_node::config::{
-    Config, Kind, LogFormat, SETTINGS, Sources, Unset, effective, read_tokens,
+    Config, Doors, Kind, LogFormat, SETTINGS, Sources, Unset, effective, read_tokens,
 };
 use consign_rpc::server::Gate;
 use consign_rpc::token::Secret;
@@ -78,10 +78,7 @@ fn what_is_not_set_has_its_default() {
         (rpc.events_per_second_per_device_max, rpc.events_per_second_per_member_max),
         (2_000, 10_000)
     );
-    assert_eq!(
-        (rpc.doors.read, rpc.doors.submit, &rpc.doors.tokens),
-        (Gate::Open, Gate::Open, &vec![])
-    );
+    assert_eq!((rpc.doors.read, rpc.doors.submit, &rpc.doors.tokens), (None, Gate::Open, &vec![]));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Json));
 }
 
@@ -120,8 +117,20 @@ fn reading_needs_a_token_where_the_genesis_says_so() {
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"\n", ""));
     let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
-    assert_eq!((config.rpc.doors.read, config.rpc.doors.submit), (Gate::Bearer, Gate::Open));
+    assert_eq!((config.rpc.doors.read, config.rpc.doors.submit), (None, Gate::Open));
     assert_eq!(config.rpc.doors.tokens.len(), 1);
+    // Set or not, and what members agreed on: who reads shows what.
+    let gate = |read, open| Doors { read, ..Doors::default() }.read_gate(open);
+    let set = [None, Some(Gate::Open), Some(Gate::Bearer), Some(Gate::Mtls)];
+    assert_eq!(
+        set.map(|set| [gate(set, true), gate(set, false)]),
+        [
+            [Gate::Open, Gate::Bearer],
+            [Gate::Open, Gate::Bearer],
+            [Gate::Bearer, Gate::Bearer],
+            [Gate::Mtls, Gate::Mtls]
+        ]
+    );
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), &closed, &CONFIG.replace("read = \"bearer\"", "read = \"open\""));
     assert_eq!(

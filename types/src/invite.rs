@@ -1,7 +1,8 @@
 //! An invitation: one string with which a party asks to join a network, and nobody else.
 //!
 //! It pins the genesis by its hash, so that whoever joins knows which network it is, wherever the genesis
-//! comes from. It is good for one party and one request, up to an end. It admits nobody: members vote.
+//! comes from. It is good for one party and one request, at the node of whoever invites, up to an end. It
+//! admits nobody: members vote.
 //!
 //! Invariant: none. A string that was read is well-formed; whether a member made it says [`Invite::is_by`].
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use consign_ledger::governance::approvals_needed;
 use consign_rpc::join::Joining;
-use consign_rpc::methods::{GetMembers, ListRequests};
-use consign_rpc::views::MembersView;
+use consign_rpc::methods::ListRequests;
+use consign_rpc::views::{MembersView, ParamsView, RequestView};
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Params;
 use consign_types::governance::{Change, Node as PeerNode};
@@ -74,14 +74,25 @@ pub enum Proposed {
     },
     /// Other witnesses in the place of those before; none where none is named
     Witnesses(WitnessesArgs),
-    /// The parameters; what is not named goes back to its default
+    /// The parameters; what is not named stays as it is
     Params(ParamsArgs),
 }
 
-/// What a party asks for: in a file, or handed in at the node that is asked.
+/// What a party asks for.
+#[derive(Args, Debug)]
+pub struct Asked {
+    /// Where it is
+    #[command(flatten)]
+    from: AskedIn,
+    /// The fingerprint that the party read out: the request must have it
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
+}
+
+/// Where a request is: in a file, or handed in at the node that is asked.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub struct Asked {
+pub struct AskedIn {
     /// What the party's `consign node init` or `rekey` wrote: join-request.json, rekey-request.json
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
@@ -121,42 +132,132 @@ pub struct WitnessesArgs {
 #[derive(Args, Debug)]
 pub struct ParamsArgs {
     /// Shortest time between two blocks when busy
-    #[arg(long, value_name = "MS", default_value_t = Params::default().block_interval_ms)]
-    block_interval_ms: u32,
+    #[arg(long, value_name = "MS")]
+    block_interval_ms: Option<u32>,
     /// How long a spent basis still contests the present one
-    #[arg(long, value_name = "MS", default_value_t = Params::default().contest_window_ms)]
-    contest_window_ms: u64,
+    #[arg(long, value_name = "MS")]
+    contest_window_ms: Option<u64>,
     /// How long after a delivery its taker may return the unit
-    #[arg(long, value_name = "MS", default_value_t = Params::default().return_window_ms)]
-    return_window_ms: u64,
+    #[arg(long, value_name = "MS")]
+    return_window_ms: Option<u64>,
     /// Whether everybody may read
-    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, default_value_t = true)]
-    open_reading: bool,
+    #[arg(long, value_name = "BOOL")]
+    open_reading: Option<bool>,
     /// The terms.
     #[command(flatten)]
     terms: Terms,
 }
 
 impl Asked {
-    async fn read(self, global: &Global, node: &Node) -> Result<Joining, Failure> {
-        let party = match (self.request, self.invited) {
-            (Some(path), _) => return join::read(&path),
-            (None, Some(party)) => party,
+    /// The change that is asked for, as `change` makes it of a request.
+    async fn read(
+        self,
+        global: &Global,
+        node: &Node,
+        network: NetworkId,
+        change: impl Fn(&Joining) -> Change,
+    ) -> Result<Change, Failure> {
+        let asked = match (self.from.request, self.from.invited) {
+            (Some(path), _) => vec![join::read(&path)?],
+            (None, Some(party)) => {
+                let requests = within(global.patience(), node.call(ListRequests::default()));
+                of_party(requests.await?.requests, &party, node.url())?
+            }
             (None, None) => {
                 return Err(Failure::usage("usage", "no request is named", "add --request"));
             }
         };
-        let requests =
-            within(global.patience(), node.call(ListRequests::default())).await?.requests;
-        let view = requests.into_iter().find(|view| view.party.0 == party).ok_or_else(|| {
-            let message = format!("no request of {party} waits at {}", node.url());
+        if let Some(foreign) = asked.iter().find(|joining| joining.network != network) {
+            let message = format!("the request is for network {}, not {network}", foreign.network);
+            return Err(Failure::new(
+                Exit::Refused,
+                "foreign_network",
+                message,
+                "ask the right node",
+            ));
+        }
+        let changes = asked.iter().map(change).collect();
+        the_one(changes, network, self.fingerprint.as_deref())
+    }
+}
+
+/// What `party` asks for in the requests that wait at `url`. The node's word for a request is nothing: its keys
+/// speak for themselves.
+fn of_party(
+    requests: Vec<RequestView>,
+    party: &PartyId,
+    url: &str,
+) -> Result<Vec<Joining>, Failure> {
+    let of_party = requests.into_iter().filter(|view| view.party.0 == *party);
+    let (asked, bad): (Vec<_>, Vec<_>) =
+        of_party.map(|view| view.request.check()).partition(Result::is_ok);
+    let asked: Vec<Joining> = asked.into_iter().flatten().collect();
+    match bad.into_iter().find_map(Result::err) {
+        _ if !asked.is_empty() => Ok(asked),
+        Some(bad) => {
+            let help = "ask the party for its join-request.json";
+            Err(Failure::new(Exit::Refused, "bad_request", bad, help))
+        }
+        None => {
+            let message = format!("no request of {party} waits at {url}");
             let help = "ask the node of whoever invited it, or name its file with --request";
-            Failure::new(Exit::Operational, "not_found", message, help)
-        })?;
-        // The node's word for a request is nothing: its keys speak for themselves.
-        view.request.check().map_err(|e| {
-            Failure::new(Exit::Refused, "bad_request", e, "ask the party for its join-request.json")
-        })
+            Err(Failure::new(Exit::Operational, "not_found", message, help))
+        }
+    }
+}
+
+/// The one change that is meant. Anybody who saw an invitation can have handed in a request of his own keys:
+/// where there are several, the fingerprint says which, and nothing else does.
+fn the_one(
+    mut changes: Vec<Change>,
+    network: NetworkId,
+    fingerprint: Option<&str>,
+) -> Result<Change, Failure> {
+    let print = |change: &Change| change.fingerprint(network).map(|print| print.to_string());
+    let prints =
+        |changes: &[Change]| changes.iter().filter_map(print).collect::<Vec<_>>().join(", ");
+    let all = prints(&changes);
+    if let Some(wanted) = fingerprint {
+        changes.retain(|change| print(change).is_some_and(|own| is_same(&own, wanted)));
+    }
+    changes.dedup();
+    match <[Change; 1]>::try_from(changes) {
+        Ok([change]) => Ok(change),
+        Err(none) if none.is_empty() => {
+            let message = format!("no request has that fingerprint, but {all}");
+            let help = "stop: these are not the keys that the party read out; ask it for its join-request.json";
+            Err(Failure::new(Exit::Refused, "other_fingerprint", message, help))
+        }
+        Err(several) => {
+            let (count, prints) = (several.len(), prints(&several));
+            let message =
+                format!("{count} requests of the party wait, with the fingerprints {prints}");
+            let help = "have the party read its own out, and name it with --fingerprint";
+            Err(Failure::new(Exit::Refused, "several_requests", message, help))
+        }
+    }
+}
+
+/// Whether a fingerprint is what somebody typed.
+pub fn is_same(own: &str, typed: &str) -> bool {
+    own.eq_ignore_ascii_case(typed.trim())
+}
+
+impl ParamsArgs {
+    /// What is named, and for the rest what is in force.
+    fn on(&self, now: Params) -> Result<Params, Failure> {
+        let params = Params {
+            block_interval_ms: self.block_interval_ms.unwrap_or(now.block_interval_ms),
+            contest_window_ms: self.contest_window_ms.unwrap_or(now.contest_window_ms),
+            return_window_ms: self.return_window_ms.unwrap_or(now.return_window_ms),
+            open_reading: self.open_reading.unwrap_or(now.open_reading),
+        };
+        if params == now {
+            let help =
+                "name a parameter with another value than the one in force: `consign gov members`";
+            return Err(Failure::usage("no_change", "no parameter would change", help));
+        }
+        Ok(params)
     }
 }
 
@@ -167,22 +268,20 @@ impl Proposed {
         global: &Global,
         node: &Node,
         network: NetworkId,
+        now: &MembersView,
     ) -> Result<(Change, Terms), Failure> {
-        let joining = async |asked: Asked| {
-            let joining = asked.read(global, node).await?;
-            if joining.network == network {
-                return Ok(joining);
-            }
-            let message = format!("the request is for network {}, not {network}", joining.network);
-            Err(Failure::new(Exit::Refused, "foreign_network", message, "ask the right node"))
-        };
         Ok(match self {
             Self::Admit { asked, authority, terms } => {
-                (joining(asked).await?.admission(authority), terms)
+                let admission = |joining: &Joining| joining.admission(authority);
+                (asked.read(global, node, network, admission).await?, terms)
             }
             Self::Expel { party, terms } => (Change::Expel { party }, terms),
-            Self::Validator { asked, terms } => (joining(asked).await?.validator(), terms),
-            Self::Key { asked, terms } => (joining(asked).await?.key(), terms),
+            Self::Validator { asked, terms } => {
+                (asked.read(global, node, network, Joining::validator).await?, terms)
+            }
+            Self::Key { asked, terms } => {
+                (asked.read(global, node, network, Joining::key).await?, terms)
+            }
             Self::Retire { party, terms } => (Change::Retire { party }, terms),
             Self::Node(NodeArgs { party, network_key, addresses, terms }) => {
                 let node =
@@ -193,15 +292,7 @@ impl Proposed {
                 witnesses.sort_by(|a, b| a.name().cmp(b.name()));
                 (Change::Witnesses(witnesses), terms)
             }
-            Self::Params(args) => {
-                let params = Params {
-                    block_interval_ms: args.block_interval_ms,
-                    contest_window_ms: args.contest_window_ms,
-                    return_window_ms: args.return_window_ms,
-                    open_reading: args.open_reading,
-                };
-                (Change::Params(params), args.terms)
-            }
+            Self::Params(args) => (Change::Params(args.on(now.params.into())?), args.terms),
         })
     }
 }
@@ -213,6 +304,9 @@ pub struct Plan {
     sentence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<String>,
+    /// Each parameter, as it is and as it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<ParamsPlan>,
     members: Vec<String>,
     /// How many members must approve it now.
     needed: usize,
@@ -224,8 +318,43 @@ pub struct Plan {
     validators_before: usize,
 }
 
+/// The parameters as they are, and as they would be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+struct ParamsPlan {
+    now: ParamsView,
+    then: ParamsView,
+}
+
+impl ParamsPlan {
+    fn sentences(&self) -> Vec<String> {
+        params_lines(&self.now)
+            .into_iter()
+            .zip(params_lines(&self.then))
+            .map(|((name, now), (_, then))| {
+                if now == then {
+                    format!("parameter   {name}: {now}, as it is")
+                } else {
+                    format!("parameter   {name}: {now} -> {then}")
+                }
+            })
+            .collect()
+    }
+}
+
+/// Each parameter by its name and value, for people.
+pub fn params_lines(params: &ParamsView) -> [(&'static str, String); 4] {
+    let reading = if params.open_reading { "open" } else { "for members" };
+    [
+        ("block interval", format!("{} ms", params.block_interval_ms)),
+        ("contest window", format!("{} ms", params.contest_window_ms)),
+        ("return window", format!("{} ms", params.return_window_ms)),
+        ("reading", reading.to_owned()),
+    ]
+}
+
 impl Plan {
-    fn of(change: &Change, network: NetworkId, now: &MembersView) -> Self {
+    /// What the network would be with `change`.
+    pub fn of(change: &Change, network: NetworkId, now: &MembersView) -> Self {
         let mut members: Vec<String> = now.members.iter().map(|m| m.party.to_string()).collect();
         let needed = approvals_needed(members.len());
         let mut voting: Vec<_> = now
@@ -254,6 +383,10 @@ impl Plan {
         Self {
             sentence: change.to_string(),
             fingerprint: change.fingerprint(network).map(|print| print.to_string()),
+            params: match change {
+                Change::Params(then) => Some(ParamsPlan { now: now.params, then: (*then).into() }),
+                _ => None,
+            },
             members,
             needed,
             survives: count.saturating_sub(1) / 3,
@@ -282,6 +415,7 @@ impl Plan {
     pub fn sentences(&self) -> Vec<String> {
         let mut lines = vec![format!("change      {}", self.sentence)];
         lines.extend(self.fingerprint.iter().map(|print| format!("fingerprint {print}")));
+        lines.extend(self.params.iter().flat_map(ParamsPlan::sentences));
         lines.extend([
             format!("members     {} ({})", self.members.len(), self.members.join(", ")),
             format!(
@@ -297,13 +431,87 @@ impl Plan {
     }
 }
 
-/// What the network would be with `change`.
-pub async fn outlook(
-    global: &Global,
-    node: &Node,
-    network: NetworkId,
-    change: &Change,
-) -> Result<Plan, Failure> {
-    let now = within(global.patience(), node.call(GetMembers::default())).await?;
-    Ok(Plan::of(change, network, &now))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consign_rpc::join::{FORMAT, JoinRequest, ShownKey};
+    use consign_types::digest::Digest;
+    use consign_types::key::SecretKey;
+
+    const NETWORK: NetworkId = NetworkId(Digest([7; 32]));
+
+    fn args() -> ParamsArgs {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            params: ParamsArgs,
+        }
+        let line = ["params", "--as", "airline", "--key", "member.key"];
+        <Line as clap::Parser>::parse_from(line).params
+    }
+
+    /// Contest window alone: reading stays as closed as it is.
+    #[test]
+    fn a_parameter_that_is_not_named_stays_as_it_is() {
+        let now = Params { block_interval_ms: 50, open_reading: false, ..Params::default() };
+        let args = ParamsArgs { contest_window_ms: Some(1), ..args() };
+        assert_eq!(args.on(now), Ok(Params { contest_window_ms: 1, ..now }));
+        let then = Params { contest_window_ms: 1, ..now };
+        let plan = ParamsPlan { now: now.into(), then: then.into() };
+        assert_eq!(
+            plan.sentences(),
+            [
+                "parameter   block interval: 50 ms, as it is",
+                "parameter   contest window: 604800000 ms -> 1 ms",
+                "parameter   return window: 2592000000 ms, as it is",
+                "parameter   reading: for members, as it is",
+            ]
+        );
+    }
+
+    #[test]
+    fn parameters_as_they_are_are_no_change() {
+        let args = ParamsArgs { open_reading: Some(true), ..args() };
+        assert_eq!(args.on(Params::default()).map_err(|e| e.code), Err("no_change".to_owned()));
+    }
+
+    fn joining(whose: &str) -> Joining {
+        let party = "port".parse().expect("a name");
+        let key = |purpose: &str| {
+            SecretKey::from_seed(Digest::of(&[whose.as_bytes(), purpose.as_bytes()]).0)
+        };
+        let shown = |purpose| ShownKey::of(NETWORK, &party, &key(purpose));
+        let request = JoinRequest {
+            format: FORMAT.to_owned(),
+            network: NETWORK.to_string(),
+            party: party.to_string(),
+            member_key: shown("member"),
+            consensus_key: shown("consensus"),
+            cosigner_key: shown("cosigner"),
+            network_key: shown("network"),
+            log_key: key("log").public().to_string(),
+            addresses: Vec::new(),
+        };
+        request.check().expect("a request that holds")
+    }
+
+    /// An impostor handed in a request by the same invitation, at another node or before: only what people compared
+    /// by voice tells the two apart.
+    #[test]
+    fn of_several_requests_of_a_party_the_fingerprint_says_which() {
+        let [own, other] = ["port", "impostor"].map(|whose| joining(whose).admission(false));
+        let print = |of: &Change| of.fingerprint(NETWORK).expect("keys").to_string();
+        let both = || vec![other.clone(), own.clone()];
+        let code = |refused: Failure| refused.code;
+        assert_eq!(the_one(vec![own.clone()], NETWORK, None), Ok(own.clone()));
+        assert_eq!(the_one(vec![own.clone(), own.clone()], NETWORK, None), Ok(own.clone()));
+        assert_eq!(
+            the_one(both(), NETWORK, None).map_err(code),
+            Err("several_requests".to_owned())
+        );
+        let typed = format!(" {} ", print(&own).to_uppercase());
+        assert_eq!(the_one(both(), NETWORK, Some(&typed)), Ok(own.clone()));
+        let refused = the_one(vec![other.clone()], NETWORK, Some(&print(&own)));
+        assert_eq!(refused.map_err(code), Err("other_fingerprint".to_owned()));
+    }
 }

@@ -1,12 +1,13 @@
 //! `consign gov`: what members decide together. Proposals are data, votes are signed, the ledger counts.
 
+mod ballot;
 mod change;
 mod report;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use consign_rpc::methods::ListRequests;
+use consign_rpc::methods::{GetMembers, ListRequests};
 use consign_rpc::params::{GetDevice, GetProposal, ListProposals};
 use consign_rpc::views::ProposalView;
 use consign_types::block::Height;
@@ -22,8 +23,8 @@ use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys::{self, Purpose};
 use crate::node::{Node, within};
-use change::{Proposed, outlook};
-use report::{Listed, Planned, Requested, Shown};
+use change::{Plan, Proposed};
+use report::{Listed, Planned, Present, Requested, Shown};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -42,6 +43,8 @@ pub enum Command {
     Reject(BallotArgs),
     /// List proposals, newest first
     List,
+    /// Show who is a member, whose nodes vote, and the parameters in force
+    Members,
     /// List requests to join that invited parties handed in at the node
     Requests,
     /// Show a proposal and its votes
@@ -115,6 +118,9 @@ pub struct Terms {
 pub struct BallotArgs {
     /// Its number, or the event that made it
     proposal: Named,
+    /// The fingerprint that the party read out: the proposal must have it
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
     /// Who votes
     #[command(flatten)]
     speaker: Speaker,
@@ -127,11 +133,16 @@ pub struct BallotArgs {
 pub async fn run(console: &Console, global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Propose { change } => propose(console, global, change).await,
-        Command::Approve(args) => ballot(console, global, args, true).await,
-        Command::Reject(args) => ballot(console, global, args, false).await,
+        Command::Approve(args) => ballot::cast(console, global, args, true).await,
+        Command::Reject(args) => ballot::cast(console, global, args, false).await,
         Command::List => {
             let node = Node::first(global).await?;
             console.result(&Listed { proposals: all(global, &node).await? })
+        }
+        Command::Members => {
+            let node = Node::first(global).await?;
+            let view = within(global.patience(), node.call(GetMembers::default())).await?;
+            console.result(&Present(view))
         }
         Command::Requests => {
             let node = Node::first(global).await?;
@@ -149,8 +160,9 @@ async fn propose(console: &Console, global: &Global, proposed: Proposed) -> Resu
     let node = Node::first(global).await?;
     let status = within(global.patience(), node.status()).await?;
     let network = status.network.0;
-    let (change, terms) = proposed.read(global, &node, network).await?;
-    let plan = outlook(global, &node, network, &change).await?;
+    let now = within(global.patience(), node.call(GetMembers::default())).await?;
+    let (change, terms) = proposed.read(global, &node, network, &now).await?;
+    let plan = Plan::of(&change, network, &now);
     let few = plan.need_words(terms.accept.as_deref())?;
     let motion = Motion { change, from: Height(terms.from_height), few };
     if terms.dry_run {
@@ -165,27 +177,6 @@ async fn propose(console: &Console, global: &Global, proposed: Proposed) -> Resu
         return Ok(());
     }
     console.result(&Shown(find(global, &node, Named::Event(signed.id())).await?))
-}
-
-async fn ballot(
-    console: &Console,
-    global: &Global,
-    args: BallotArgs,
-    approve: bool,
-) -> Result<(), Failure> {
-    let node = Node::first(global).await?;
-    let status = within(global.patience(), node.status()).await?;
-    let view = find(global, &node, args.proposal).await?;
-    let verb = if approve { "approves" } else { "is against" };
-    console.note(format!("{} {verb}: {}", args.speaker.party, view.sentence));
-    let proposal = view.proposal_id.0;
-    let action = Action::Ballot { proposal, approve };
-    let signed = speak(global, &node, status.network.0, &args.speaker, action).await?;
-    event::submit(console, global, signed.bytes(), args.speaker.wait).await?;
-    if args.speaker.wait == Stage::Accepted {
-        return Ok(());
-    }
-    console.result(&Shown(find(global, &node, Named::Event(proposal)).await?))
 }
 
 /// A member's own event.

@@ -1,9 +1,9 @@
 //! Proposals in words.
 
-use consign_rpc::views::{ProposalView, RequestView, RequestsView};
+use consign_rpc::views::{MemberView, MembersView, ProposalView, RequestView, RequestsView};
 use serde::Serialize;
 
-use super::change::Plan;
+use super::change::{Plan, params_lines};
 use crate::console::Report;
 
 /// Every proposal.
@@ -67,6 +67,32 @@ fn stage(view: &ProposalView) -> String {
         ("in-force", Some(height)) => format!("in force from height {height} on"),
         ("void", _) => "void: when its height came it was not possible any more".to_owned(),
         (stage, _) => stage.to_owned(),
+    }
+}
+
+/// Who is in the network, and what holds in it.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Present(pub MembersView);
+
+impl Report for Present {
+    fn text(&self) -> String {
+        let view = &self.0;
+        let line = |member: &MemberView| {
+            let node = match (&member.validator, &member.node) {
+                (Some(_), _) => "its node votes",
+                (None, Some(_)) => "its node follows",
+                (None, None) => "no node",
+            };
+            let authority = if member.authority { ", an authority" } else { "" };
+            format!("member     {:<16} {node}{authority}", member.party.to_string())
+        };
+        let mut lines: Vec<String> = view.members.iter().map(line).collect();
+        lines.push(format!("validators {}", view.validators.sentence));
+        let params = params_lines(&view.params).into_iter();
+        lines.extend(params.map(|(name, value)| format!("parameter  {name}: {value}")));
+        lines.push(format!("after      height {}", view.height));
+        lines.join("\n")
     }
 }
 

@@ -21,8 +21,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// `consign network invite`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The string is good for one request of this party, until its end. It admits nobody: members vote on the
-request (`consign gov requests`, `consign gov propose admit --invited PARTY`).")]
+The string is good for one request of this party, at this member's node, until its end. It admits nobody: members
+vote on the request (`consign gov requests`, `consign gov propose admit --invited PARTY`). Whoever sees the string
+first can use it first: compare the fingerprint by voice.")]
 pub struct InviteArgs {
     /// Who is invited: the name that it will have
     party: PartyId,
@@ -75,7 +76,15 @@ impl Report for Made {
 /// When the member or the party is not what it has to be.
 pub async fn invite(console: &Console, global: &Global, args: InviteArgs) -> Result<(), Failure> {
     let node = Node::first(global).await?;
-    let network = within(global.patience(), node.status()).await?.network.0;
+    let status = within(global.patience(), node.status()).await?;
+    let network = status.network.0;
+    if args.url.is_none() && status.party.0 != args.by {
+        let (url, party, by) = (node.url(), &status.party, &args.by);
+        let message =
+            format!("{url} is the node of {party}, which takes no request that {by} invites");
+        let help = format!("ask the node of {by}, or name it with --url");
+        return Err(Failure::new(Exit::Refused, "other_node", message, help));
+    }
     let members = within(global.patience(), node.call(GetMembers::default())).await?.members;
     let key = keys::read(&args.key, Purpose::Member)?;
     let by = members.iter().find(|member| member.party.0 == args.by);

@@ -158,36 +158,123 @@ fn make(
 }
 
 fn copy_key(from: &Path, to: &Path) -> Result<(), Failure> {
-    // The copy has the mode of what is copied.
-    fs::copy(from, to).map(|_| ()).map_err(|e| Failure::file("copy", from, e))
+    let part = part_of(to);
+    // The copy has the mode of what is copied, and its name only when it is whole.
+    fs::copy(from, &part).map_err(|e| Failure::file("copy", from, e))?;
+    into_place(&part, to)
 }
 
+/// What will be at `path`, until it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+fn into_place(part: &Path, to: &Path) -> Result<(), Failure> {
+    let synced = fs::File::open(part).and_then(|file| file.sync_all());
+    synced.map_err(|e| Failure::file("sync", part, e))?;
+    rename(part, to)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::rename(from, to).map_err(|e| Failure::file("rename", from, e))?;
+    keys::sync_parent(to)
+}
+
+/// Where the keys of a node lie while they change places.
+struct Places {
+    config: PathBuf,
+    present: PathBuf,
+    next: PathBuf,
+    before: PathBuf,
+}
+
+/// The steps, in their order. Each does nothing where it was done: after a crash between any two, or in one, the same
+/// command goes on. The configuration comes first: it holds for the keys before as well, and without it a node does
+/// not start under the new ones.
+const STEPS: [fn(&Places) -> Result<(), Failure>; 4] =
+    [Places::note_in_config, Places::bring_along, Places::put_away, Places::put_in_place];
+
 fn finish(home: &Path) -> Result<Finished, Failure> {
-    let (present, next, before) = (home.join("keys"), home.join(NEXT), home.join(BEFORE));
-    if !next.is_dir() {
-        let message = format!("{} is not there", next.display());
-        let help = "make the keys first: the same command without --finish";
-        return Err(Failure::new(Exit::Operational, "no_keys", message, help));
-    }
-    network::refuse_unless_empty(&before)?;
-    let config = home.join("consignd.toml");
-    let text = fs::read_to_string(&config).map_err(|e| Failure::file("read", &config, e))?;
-    let text = after_genesis(&text);
-    // The receipt key and whatever else lies there go along.
-    let others = fs::read_dir(&present).map_err(|e| Failure::file("read", &present, e))?;
-    for entry in others.filter_map(Result::ok) {
-        let to = next.join(entry.file_name());
-        if !to.exists() && entry.path().is_file() {
-            copy_key(&entry.path(), &to)?;
+    let places = Places::of(home);
+    places.need_something_to_do()?;
+    STEPS.iter().try_for_each(|step| step(&places))?;
+    Ok(Finished { keys: places.present, before: places.before })
+}
+
+impl Places {
+    fn of(home: &Path) -> Self {
+        Self {
+            config: home.join("consignd.toml"),
+            present: home.join("keys"),
+            next: home.join(NEXT),
+            before: home.join(BEFORE),
         }
     }
-    if before.is_dir() {
-        fs::remove_dir(&before).map_err(|e| Failure::file("remove", &before, e))?;
+
+    fn need_something_to_do(&self) -> Result<(), Failure> {
+        match (self.present.is_dir(), self.next.is_dir()) {
+            // Nothing was done yet, but perhaps to the configuration.
+            (true, true) => network::refuse_unless_empty(&self.before),
+            // Everything was done, but perhaps to the configuration; or it was cut off between the two renames.
+            (true, false) | (false, true) if self.before.is_dir() => Ok(()),
+            (_, false) => {
+                let message = format!("{} is not there", self.next.display());
+                let help = "make the keys first: the same command without --finish";
+                Err(Failure::new(Exit::Operational, "no_keys", message, help))
+            }
+            (false, true) => {
+                let message = format!("{} is not there", self.present.display());
+                let help = "name the node's own directory with --home";
+                Err(Failure::new(Exit::Operational, "no_keys", message, help))
+            }
+        }
     }
-    fs::rename(&present, &before).map_err(|e| Failure::file("rename", &present, e))?;
-    fs::rename(&next, &present).map_err(|e| Failure::file("rename", &next, e))?;
-    fs::write(&config, text).map_err(|e| Failure::file("write", &config, e))?;
-    Ok(Finished { keys: present, before })
+
+    fn note_in_config(&self) -> Result<(), Failure> {
+        let path = &self.config;
+        let text = fs::read_to_string(path).map_err(|e| Failure::file("read", path, e))?;
+        let noted = after_genesis(&text);
+        if noted == text {
+            return Ok(());
+        }
+        let part = part_of(path);
+        // With the mode that it has, and never half of it.
+        fs::copy(path, &part).map_err(|e| Failure::file("copy", path, e))?;
+        fs::write(&part, noted).map_err(|e| Failure::file("write", &part, e))?;
+        into_place(&part, path)
+    }
+
+    /// The receipt key and whatever else lies there go along.
+    fn bring_along(&self) -> Result<(), Failure> {
+        if !self.present.is_dir() || !self.next.is_dir() {
+            return Ok(());
+        }
+        let read = |e| Failure::file("read", &self.present, e);
+        for entry in fs::read_dir(&self.present).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let to = self.next.join(entry.file_name());
+            if !to.exists() && entry.path().is_file() {
+                copy_key(&entry.path(), &to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_away(&self) -> Result<(), Failure> {
+        if !self.present.is_dir() || !self.next.is_dir() {
+            return Ok(());
+        }
+        if self.before.is_dir() {
+            fs::remove_dir(&self.before).map_err(|e| Failure::file("remove", &self.before, e))?;
+        }
+        rename(&self.present, &self.before)
+    }
+
+    fn put_in_place(&self) -> Result<(), Failure> {
+        if self.next.is_dir() { rename(&self.next, &self.present) } else { Ok(()) }
+    }
 }
 
 /// The configuration of a node whose keys are no more those of the genesis.
@@ -213,5 +300,105 @@ mod tests {
                         after_genesis = true\nparty = \"airline\"\n";
         assert_eq!(once, expected);
         assert_eq!(after_genesis(&once), once);
+    }
+
+    /// Every file below `dir` with what is in it.
+    fn files(dir: &Path) -> Vec<(PathBuf, String)> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("one").path())
+        {
+            if entry.is_dir() {
+                files.extend(self::files(&entry));
+            } else {
+                let text = fs::read_to_string(&entry).expect("text");
+                files.push((entry, text));
+            }
+        }
+        files.sort();
+        files
+    }
+
+    const CONFIG: &str = "[node]\nparty = \"airline\"\n";
+
+    /// A node with another consensus key to come, and a receipt key that stays.
+    fn home() -> tempfile::TempDir {
+        let home = tempfile::tempdir().expect("a directory");
+        let lies = [
+            ("consignd.toml", CONFIG),
+            ("keys/consensus.key", "old"),
+            ("keys/receipt.key", "receipt"),
+            ("keys.next/consensus.key", "new"),
+        ];
+        for (path, text) in lies {
+            let path = home.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("it can be made");
+            fs::write(path, text).expect("it can be written");
+        }
+        home
+    }
+
+    fn expected(home: &Path) -> Vec<(PathBuf, String)> {
+        let noted = after_genesis(CONFIG);
+        let lies = [
+            ("consignd.toml", noted.as_str()),
+            ("keys/consensus.key", "new"),
+            ("keys/receipt.key", "receipt"),
+            ("keys.before/consensus.key", "old"),
+            ("keys.before/receipt.key", "receipt"),
+        ];
+        let mut lies = lies.map(|(path, text)| (home.join(path), text.to_owned())).to_vec();
+        lies.sort();
+        lies
+    }
+
+    /// Cut off before each step, after the last one, and in the two that write files.
+    #[test]
+    fn keys_change_places_though_it_was_cut_off() {
+        for cut in 0..=STEPS.len() {
+            let home = home();
+            let home = home.path();
+            let places = Places::of(home);
+            STEPS[..cut].iter().try_for_each(|step| step(&places)).expect("the steps before");
+            let finished =
+                finish(home).unwrap_or_else(|e| panic!("cut off before step {cut}: {e}"));
+            assert_eq!((finished.keys, finished.before), (home.join("keys"), home.join(BEFORE)));
+            assert_eq!(files(home), expected(home), "cut off before step {cut}");
+        }
+        for half in ["consignd.toml.part", "keys.next/receipt.key.part"] {
+            let home = home();
+            let home = home.path();
+            fs::write(home.join(half), "re").expect("it can be written");
+            finish(home).expect("it goes on");
+            assert_eq!(files(home), expected(home), "cut off in {half}");
+        }
+    }
+
+    /// As a version that wrote the configuration last left it.
+    #[test]
+    fn what_was_done_but_for_the_configuration_is_finished() {
+        let home = home();
+        let home = home.path();
+        finish(home).expect("it is done");
+        fs::write(home.join("consignd.toml"), CONFIG).expect("it can be written");
+        finish(home).expect("it goes on");
+        assert_eq!(files(home), expected(home));
+    }
+
+    #[test]
+    fn without_new_keys_or_with_others_in_the_way_nothing_changes() {
+        let home = home();
+        let home = home.path();
+        fs::create_dir(home.join(BEFORE)).expect("it can be made");
+        fs::write(home.join("keys.before/consensus.key"), "older").expect("it can be written");
+        let lies = files(home);
+        let code = |refused: Result<Finished, Failure>| refused.map(|_| ()).map_err(|e| e.code);
+        assert_eq!(code(finish(home)), Err("directory_not_empty".to_owned()));
+        assert_eq!(files(home), lies);
+
+        fs::remove_dir_all(home.join(BEFORE)).expect("it can be removed");
+        fs::remove_dir_all(home.join(NEXT)).expect("it can be removed");
+        let lies = files(home);
+        assert_eq!(code(finish(home)), Err("no_keys".to_owned()));
+        assert_eq!(files(home), lies);
     }
 }

@@ -111,7 +111,13 @@ impl Bench {
     }
 
     pub fn committed(&mut self, height: u64) -> Vec<Effect> {
-        self.step(Input::Committed { height: Height(height), next_set: self.set.clone() })
+        self.committed_at(height, PACE_MS)
+    }
+
+    /// The same, and from then on the pace is this.
+    pub fn committed_at(&mut self, height: u64, pace_ms: u64) -> Vec<Effect> {
+        let (height, next_set) = (Height(height), self.set.clone());
+        self.step(Input::Committed { height, next_set, pace_ms })
     }
 
     pub fn proposal(&self, from: u16, height: u64, round: u32, block: BlockId) -> Message {

@@ -419,7 +419,7 @@ impl Cluster {
             }
         }
         let next_set = self.world.set(height.next()).clone();
-        let (run, input) = (host.run, Input::Committed { height, next_set });
+        let (run, input) = (host.run, Input::Committed { height, next_set, pace_ms: PACE_MS });
         self.push(1, Event::Step { node, run, input });
         self.tell_work(node);
         self.tell(node);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use consign_rpc::server::{Access, Gate};
 use consign_rpc::token::Token;
-use consign_types::genesis::Genesis;
+use consign_types::genesis::{Genesis, Params};
 
 use super::Reader;
 use super::problem::Problem;
@@ -23,8 +23,8 @@ const GATES: &str = "write \"open\", \"bearer\" or \"mtls\"";
 /// Who is let in.
 #[derive(Clone, Debug, Default)]
 pub struct Doors {
-    /// What who reads must show.
-    pub read: Gate,
+    /// What who reads must show; where nobody says so here, what the members agreed on.
+    pub read: Option<Gate>,
     /// What who submits must show, beside the signature of each event.
     pub submit: Gate,
     /// The file of the tokens, where there is one.
@@ -36,9 +36,21 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// For the server.
-    pub fn access(&self) -> Access {
-        let access = Access::new(self.read, self.submit, self.tokens.clone());
+    /// What who reads must show where the members agreed that everybody may, or that not everybody may.
+    ///
+    /// What they agreed on holds where nobody says anything, and against whoever says less.
+    pub const fn read_gate(&self, open: bool) -> Gate {
+        match (self.read, open) {
+            (None, true) => Gate::Open,
+            (None | Some(Gate::Open), false) => Gate::Bearer,
+            (Some(gate), _) => gate,
+        }
+    }
+
+    /// For the server, where the members agreed on this.
+    pub fn access(&self, params: &Params) -> Access {
+        let read = self.read_gate(params.open_reading);
+        let access = Access::new(read, self.submit, self.tokens.clone());
         match &self.tls {
             Some(tls) => access.with_tls(tls.server.clone()),
             None => access,
@@ -55,7 +67,7 @@ impl Reader {
         let tls = self.tls();
         let read = self.read_gate(genesis);
         let submit = self.gate("rpc.submit");
-        for (name, gate) in [("rpc.read", read), ("rpc.submit", submit)] {
+        for (name, gate) in [("rpc.read", read.flatten()), ("rpc.submit", submit)] {
             self.check_gate(name, gate);
         }
         Some(Doors { read: read?, submit: submit?, tokens_file, tokens: tokens.ok()?, tls: tls? })
@@ -103,11 +115,12 @@ impl Reader {
         }
     }
 
-    /// What the network agreed on holds where nobody says anything, and against whoever says less.
-    fn read_gate(&mut self, genesis: Option<&Genesis>) -> Option<Gate> {
+    /// The gate that is set, or none; the outer `None` is a problem that was noted. A gate that is wider than
+    /// the genesis says is refused here; one that is wider than what members decided later is not opened.
+    fn read_gate(&mut self, genesis: Option<&Genesis>) -> Option<Option<Gate>> {
         let open = genesis.is_none_or(|genesis| genesis.params().open_reading);
         if self.values.get("rpc.read").is_none() {
-            return Some(if open { Gate::Open } else { Gate::Bearer });
+            return Some(None);
         }
         let gate = self.gate("rpc.read")?;
         if gate == Gate::Open && !open {
@@ -115,7 +128,7 @@ impl Reader {
             self.values.refuse("rpc.read", what, "write \"bearer\" or \"mtls\", or leave it out");
             return None;
         }
-        Some(gate)
+        Some(Some(gate))
     }
 
     fn gate(&mut self, name: &str) -> Option<Gate> {

@@ -40,8 +40,15 @@ use crate::{clock, evidence};
 pub enum Event {
     /// Something for the engine.
     Input(Box<Input>),
-    /// A committed height: the loop notes the set before the engine does.
-    Committed(Height, ValidatorSet),
+    /// A committed height: the loop notes the set and the pace before the engine does.
+    Committed {
+        /// The height.
+        height: Height,
+        /// The validator set in force at the next one.
+        next_set: ValidatorSet,
+        /// The pace in force at the next one, milliseconds.
+        pace_ms: u64,
+    },
     /// What a peer said of the lease of this node's key.
     Promise(Box<Promise>),
     /// The node stops.
@@ -107,6 +114,7 @@ pub fn run(
         timers: BTreeMap::new(),
         wiring,
     };
+    driver.keep_pace(driver.config.pace_ms);
     driver.begin_anew(false)?;
     driver.serve(events)
 }
@@ -155,13 +163,14 @@ impl Driver {
                     self.note(&input);
                     self.step(*input)?;
                 }
-                Some(Event::Committed(height, next_set)) => {
+                Some(Event::Committed { height, next_set, pace_ms }) => {
                     if self.set != next_set {
                         self.begun.clear();
                     }
                     (self.tip, self.set) = (height, next_set.clone());
+                    self.keep_pace(pace_ms);
                     self.kept.retain(|(_, message)| message.height() > height);
-                    self.step(Input::Committed { height, next_set })?;
+                    self.step(Input::Committed { height, next_set, pace_ms })?;
                 }
                 Some(Event::Promise(promise)) => {
                     self.gate.take(&promise);
@@ -175,6 +184,12 @@ impl Driver {
                 self.step(Input::Timer(timer))?;
             }
         }
+    }
+
+    /// Notes the pace that members decided, for the engine that takes over and for whoever looks on.
+    fn keep_pace(&mut self, pace_ms: u64) {
+        self.config.pace_ms = pace_ms;
+        self.wiring.metrics.pace_seconds.set(Duration::from_millis(pace_ms).as_secs_f64());
     }
 
     /// What an engine that takes over must be told again.

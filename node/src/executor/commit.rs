@@ -38,7 +38,11 @@ impl Executor {
             self.executed.clear();
         }
         let tip = self.committed.tip();
-        let committed = driver::Event::Committed(tip.height(), self.committed.validators());
+        let committed = driver::Event::Committed {
+            height: tip.height(),
+            next_set: self.committed.validators(),
+            pace_ms: u64::from(self.committed.params().block_interval_ms),
+        };
         if self.driver.send(committed).is_err() {
             debug!(code = "node.driver.gone");
         }
@@ -129,6 +133,9 @@ impl Executor {
         self.committed.advance(tip.clone(), next, frontier);
         if set_changes || settled {
             self.committed.note_roster();
+        }
+        if outcome.writes().contains_key(&EntryKey::Params) {
+            self.committed.note_params();
         }
         if set_changes {
             self.cosigner.set_changed(tip.size);

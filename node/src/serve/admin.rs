@@ -3,40 +3,57 @@
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use consign_rpc::errors::{ErrorKind, RpcError};
-use consign_rpc::server::Access;
+use consign_rpc::server::{Access, Gate};
 use consign_rpc::views::TokensView;
+use consign_types::genesis::Params;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::UnixListener;
 use tracing::{info, warn};
 
 use crate::causes::on_one_line;
-use crate::config::{Doors, TlsFiles, TlsProblem, read_tokens};
+use crate::config::{Doors, TlsProblem, read_tokens};
 
 /// Who is let in at the port, and where that is read again while the node runs.
 pub struct Entrance {
     /// What holds now.
     pub(super) access: Arc<Access>,
-    tokens: Option<PathBuf>,
-    tls: Option<TlsFiles>,
+    doors: Doors,
 }
 
 impl Entrance {
-    pub(super) fn of(doors: &Doors) -> Self {
-        Self {
-            access: Arc::new(doors.access()),
-            tokens: doors.tokens_file.clone(),
-            tls: doors.tls.as_ref().map(|tls| tls.files.clone()),
+    pub(super) fn of(doors: &Doors, params: &Params) -> Self {
+        let entrance = Self { access: Arc::new(doors.access(params)), doors: doors.clone() };
+        entrance.say_if_narrowed(params);
+        entrance
+    }
+
+    /// From now on who reads shows what the members agreed on, unless the configuration asks for more.
+    pub fn follow(&self, params: &Params) {
+        let gate = self.doors.read_gate(params.open_reading);
+        if self.access.replace_read(gate) != gate {
+            info!(code = "rpc.read.changed", gate = ?gate);
+            self.say_if_narrowed(params);
+        }
+    }
+
+    fn say_if_narrowed(&self, params: &Params) {
+        if self.doors.read == Some(Gate::Open) && !params.open_reading {
+            warn!(
+                code = "rpc.read.narrowed",
+                error = "rpc.read is \"open\", and members decided that reading is not: tokens are asked for",
+                help = "write \"bearer\" or \"mtls\", or leave it out"
+            );
         }
     }
 
     /// Reads the file of tokens again. Where that fails, what held before holds.
     pub(super) fn read_tokens_again(&self) -> Result<TokensView, RpcError> {
-        let Some(path) = &self.tokens else {
+        let Some(path) = &self.doors.tokens_file else {
             let message = "the configuration names no rpc.tokens_file";
             return Err(RpcError::new(ErrorKind::Unsupported, message)
                 .with_help("name one, and start the node again"));
@@ -52,8 +69,8 @@ impl Entrance {
     /// Reads certificates and tokens again, whichever the configuration names, and says in the log what
     /// came of it. Where one cannot be used, what held before holds. Connections that are open stay so.
     pub fn read_again(&self) {
-        if let Some(files) = &self.tls {
-            match files.read() {
+        if let Some(tls) = &self.doors.tls {
+            match tls.files.read() {
                 Ok(tls) => {
                     self.access.replace_tls(tls.server);
                     info!(code = "rpc.certificate.reloaded");
@@ -65,7 +82,7 @@ impl Entrance {
                 }
             }
         }
-        if self.tokens.is_some()
+        if self.doors.tokens_file.is_some()
             && let Err(error) = self.read_tokens_again()
         {
             warn!(code = "rpc.tokens.kept", error = %error);

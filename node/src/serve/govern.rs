@@ -84,6 +84,7 @@ impl Serving {
             height: committed.tip().height().0,
             set: set.hash().into(),
             validators: self.validators_view(),
+            params: committed.params().into(),
             members: members.collect::<Result<_, RpcError>>()?,
         })
     }
@@ -156,7 +157,8 @@ impl Serving {
         request: JoinRequest,
     ) -> Result<RequestView, RpcError> {
         let _alone = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = join::take(&self.parts.committed, invite, request).map_err(|refused| {
+        let kept = join::take(&self.parts.committed, &self.party, invite, request);
+        let kept = kept.map_err(|refused| {
             let error = RpcError::rule(refused.code(), &refused, false);
             match refused {
                 Refused::Full => RpcError { kind: ErrorKind::PoolFull, retryable: true, ..error },

@@ -81,7 +81,7 @@ impl Serving {
             last_block: Arc::default(),
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
-            entrance: Arc::new(Entrance::of(&config.rpc.doors)),
+            entrance: Arc::new(Entrance::of(&config.rpc.doors, &parts.committed.params())),
             joining: Arc::default(),
         }
     }

@@ -179,7 +179,7 @@ impl Bench {
         let certificate = certificate(&self.committed, &tip, block, &[0, 1, 2]);
         self.job(Job::Commit { block, certificate });
         let height = next_blocking("the commit", &self.told, |event| match event {
-            driver::Event::Committed(height, _) => Some(height),
+            driver::Event::Committed { height, .. } => Some(height),
             driver::Event::Input(_) | driver::Event::Promise(_) | driver::Event::Stop => None,
         });
         assert_eq!((height, self.committed.tip().block), (tip.height().next(), block));

@@ -31,7 +31,7 @@ pub enum Gate {
 
 /// Which gates stand, and which tokens open them.
 pub struct Access {
-    read: Gate,
+    read: RwLock<Gate>,
     submit: Gate,
     tokens: RwLock<Arc<[Token]>>,
     tls: Option<RwLock<Server>>,
@@ -48,7 +48,8 @@ impl Default for Access {
 impl Access {
     /// Reading (figures of the node among it) behind `read`, submitting behind `submit`.
     pub fn new(read: Gate, submit: Gate, tokens: Vec<Token>) -> Self {
-        Self { read, submit, tokens: RwLock::new(tokens.into()), tls: None, clock: wall_clock }
+        let (read, tokens) = (RwLock::new(read), RwLock::new(tokens.into()));
+        Self { read, submit, tokens, tls: None, clock: wall_clock }
     }
 
     /// The same, and nobody is spoken to but over TLS.
@@ -91,16 +92,25 @@ impl Access {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens.into();
     }
 
+    /// From now on this is what who reads must show. Answers what it was.
+    pub fn replace_read(&self, gate: Gate) -> Gate {
+        std::mem::replace(&mut *self.read.write().unwrap_or_else(PoisonError::into_inner), gate)
+    }
+
     /// Whether everybody may read what the record holds.
     pub(crate) fn reading_is_open(&self) -> bool {
-        self.read == Gate::Open
+        self.read_gate() == Gate::Open
+    }
+
+    fn read_gate(&self) -> Gate {
+        *self.read.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn gate(&self, scope: Scope) -> Gate {
         match scope {
             Scope::Public => Gate::Open,
             Scope::Submit => self.submit,
-            Scope::Read | Scope::Metrics | Scope::Admin => self.read,
+            Scope::Read | Scope::Metrics | Scope::Admin => self.read_gate(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Blocks, members, and how a node is doing.
 
 use consign_types::digest::{BlockId, EventId, MapRoot, NetworkId, SetHash, TreeRoot};
+use consign_types::genesis::Params;
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
 use consign_types::signer_key::SignerKey;
@@ -204,8 +205,41 @@ pub struct MembersView {
     pub set: Text<SetHash>,
     /// What it survives.
     pub validators: ValidatorsView,
+    /// The parameters in force.
+    pub params: ParamsView,
     /// The members in order of their names.
     pub members: Vec<MemberView>,
+}
+
+/// Parameters that all nodes share.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ParamsView {
+    /// Shortest time between two blocks when busy, milliseconds.
+    pub block_interval_ms: u32,
+    /// How long a spent basis still contests the current one, milliseconds of block time.
+    pub contest_window_ms: u64,
+    /// How long after a delivery its taker may return the unit, milliseconds of block time.
+    pub return_window_ms: u64,
+    /// Whether everybody may read, where a node's operator does not ask for more.
+    pub open_reading: bool,
+}
+
+impl From<Params> for ParamsView {
+    fn from(params: Params) -> Self {
+        let Params { block_interval_ms, contest_window_ms, return_window_ms, open_reading } =
+            params;
+        Self { block_interval_ms, contest_window_ms, return_window_ms, open_reading }
+    }
+}
+
+impl From<ParamsView> for Params {
+    fn from(view: ParamsView) -> Self {
+        let ParamsView { block_interval_ms, contest_window_ms, return_window_ms, open_reading } =
+            view;
+        Self { block_interval_ms, contest_window_ms, return_window_ms, open_reading }
+    }
 }
 
 /// A member.

@@ -19,7 +19,8 @@ pub struct ProposalView {
     pub number: u32,
     /// Who made it.
     pub by: Text<PartyId>,
-    /// What kind of change: `admit`, `expel`, `node`, `validator`, `retire`, `params` or `key`.
+    /// What kind of change: `admit`, `expel`, `node`, `validator`, `retire`, `params`,
+    /// `witnesses` or `key`.
     pub change: String,
     /// What changes, as a sentence.
     pub sentence: String,

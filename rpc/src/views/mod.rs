@@ -18,8 +18,8 @@ mod fields;
 
 pub use admin::{TokenView, TokensView};
 pub use chain::{
-    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, NodeView, PeerView,
-    PoolView, StatusView, SyncView, ValidatorView, ValidatorsView,
+    BlockHeader, BlockView, BlocksPage, Finality, MemberView, MembersView, NodeView, ParamsView,
+    PeerView, PoolView, StatusView, SyncView, ValidatorView, ValidatorsView,
 };
 pub use device::{
     DeviceHistoryPage, DeviceState, DeviceStatus, DeviceView, DevicesPage, PastKeyView,

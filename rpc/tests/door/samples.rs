@@ -13,6 +13,7 @@ use consign_types::digest::{
     BlockId, Digest, EventId, LeafHash, MapRoot, NetworkId, SetHash, TreeRoot,
 };
 use consign_types::event::{Action, DeliveryFactor, Event, Kind, SignedEvent};
+use consign_types::genesis::Params;
 use consign_types::key::SecretKey;
 use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
@@ -330,6 +331,7 @@ pub fn members() -> MembersView {
         height: 3,
         set: Text(SetHash(digest("set"))),
         validators: validators(4),
+        params: Params::default().into(),
         members: vec![MemberView {
             party: name("airline"),
             key: Text(key().0.into()),

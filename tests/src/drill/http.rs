@@ -32,6 +32,16 @@ pub async fn get(url: &str, path: &str) -> Answer {
     exchange(host, head.into_bytes()).await
 }
 
+/// What the node at `url` counts under this name.
+///
+/// # Panics
+/// When it counts nothing under it.
+pub async fn metric<T: std::str::FromStr>(url: &str, name: &str) -> T {
+    let text = get(url, "/metrics").await.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
 /// Posts `body`, whatever it is, to where the node at `url` takes JSON-RPC.
 ///
 /// # Panics

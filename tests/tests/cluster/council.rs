@@ -7,9 +7,9 @@ use consign_ledger::evidence::{Believed, Evidence, double_vote};
 use consign_rpc::methods::GetMembers;
 use consign_rpc::params::{GetEvidence, SubmitEvidence};
 use consign_rpc::views::{Base64, StatusView};
-use consign_tests::drill::Drill;
 use consign_tests::drill::command::consign;
 use consign_tests::drill::council::field;
+use consign_tests::drill::{Drill, http};
 use consign_types::block::Height;
 use consign_types::certificate::{Round, Statement};
 use consign_types::codec::Canonical as _;
@@ -103,11 +103,15 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         drill.until("it is back", || drill.is_ready(party)).await;
     }
 
+    // The second of them does not go of itself: it is expelled while it votes.
     for (at, party) in members.clone().iter().enumerate().skip(4) {
         drill.load(&founders, 50).await;
-        let words = ["retire", party.as_str()];
-        let retired = drill.decide(&members, &words).await;
-        assert!(field(&retired, "stage").starts_with("in force from height "), "{retired}");
+        if party.as_str() == "rail" {
+            expel(&mut drill, &mut members, party).await;
+        } else {
+            let retired = drill.decide(&members, &["retire", party.as_str()]).await;
+            assert!(field(&retired, "stage").starts_with("in force from height "), "{retired}");
+        }
         assert_eq!(validators(&drill, &founders[0]).await.len(), 10 - at);
     }
     let refused = drill.refused_gov(&founders[0], &["propose", "retire", "airline"]).await;
@@ -125,17 +129,11 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     let all = client.call(&GetEvidence::default()).await.expect("a page").data;
     assert_eq!(all, [kept]);
 
-    // Nobody of the network speaks to a party that was expelled.
-    let gone: PartyId = members.pop().expect("a member");
-    drill.decide(&members, &["expel", gone.as_str()]).await;
+    // One whose node only follows is cut off as well.
+    let follower: PartyId = members.last().expect("a member").clone();
+    expel(&mut drill, &mut members, &follower).await;
     drill.load(&founders, 50).await;
     drill.until_all_proven(&founders[1]).await;
-    let alone = || async {
-        let peers = status(&drill, &gone).await.peers;
-        peers.iter().all(|peer| !peer.connected)
-    };
-    drill.until("it is cut off", alone).await;
-    drill.leave(&gone);
 
     let pause = longest_pause_ms(&drill, &founders[0], begun).await;
     println!("longest time between two blocks: {pause} ms");
@@ -163,6 +161,33 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     let ran = consign(["audit", "run", "--dir", text(&audit), "--once"]).await;
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     drill.finish().await;
+}
+
+/// The others expel `gone`. Each of their nodes hangs up on its node, refuses it when it dials again, and keeps all the
+/// others that it had.
+async fn expel(drill: &mut Drill, members: &mut Vec<PartyId>, gone: &PartyId) {
+    const REFUSED: &str = "consign_p2p_handshakes_refused";
+    members.retain(|member| member != gone);
+    let mut before: Vec<u64> = Vec::new();
+    for party in &*members {
+        before.push(http::metric(&drill.home(party).url, REFUSED).await);
+    }
+    let expelled = drill.decide(members, &["expel", gone.as_str()]).await;
+    assert!(field(&expelled, "stage").starts_with("in force from height "), "{expelled}");
+    let shown = &*drill;
+    for (party, before) in members.iter().zip(before) {
+        let url = &shown.home(party).url;
+        let refused = || async { http::metric::<u64>(url, REFUSED).await > before + 1 };
+        shown.until(&format!("{party} refused {gone} twice"), refused).await;
+        let peers = status(shown, party).await.peers;
+        assert!(peers.iter().all(|peer| peer.party.0 != *gone), "{party}: {peers:?}");
+        let others = members.len() as u64 - 1;
+        let all = || async { http::metric::<u64>(url, "consign_p2p_peers").await == others };
+        shown.until(&format!("{party} has the {others} others, and no more"), all).await;
+    }
+    let alone = || async { status(shown, gone).await.peers.iter().all(|peer| !peer.connected) };
+    shown.until("it is cut off", alone).await;
+    drill.leave(gone);
 }
 
 /// Evidence that the node of `party`, which votes now, prevoted for a block and for none.

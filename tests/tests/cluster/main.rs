@@ -23,6 +23,7 @@ mod idle;
 mod membership;
 mod newcomer;
 mod p256;
+mod params;
 mod passport;
 mod quarrel;
 mod quota;

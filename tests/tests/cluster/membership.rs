@@ -1,6 +1,8 @@
 //! Parties that join, vote, change keys and leave, by the page of the manual: its commands are what runs here.
 
+use consign_rpc::join::JoinRequest;
 use consign_rpc::methods::GetMembers;
+use consign_rpc::params::SubmitRequest;
 use consign_rpc::views::MemberView;
 use consign_tests::drill::Drill;
 use consign_tests::drill::command::{consign, shell};
@@ -73,9 +75,29 @@ async fn members_come_and_go_as_the_manual_says() {
     assert_eq!(again.code, 7, "{}", again.stderr);
     assert!(again.stderr.contains("error[invite_used]"), "{}", again.stderr);
 
+    // Nor does the node of anybody else take it.
+    let text = std::fs::read_to_string(root.join("port/join-request.json")).expect("the request");
+    let request = JoinRequest::parse(&text).expect("a request");
+    let call = SubmitRequest { invite: invite.trim().to_owned(), request };
+    let refused = drill.client(airline).call(&call).await.expect_err("it is not of airline");
+    assert_eq!(
+        (refused.rule(), refused.message.as_str()),
+        (
+            Some("bad_invite"),
+            "forwarder invites, and this is the node of airline: hand the request in at the node of forwarder"
+        )
+    );
+
     next(&["n = 5, f = 1, quorum = 4", "stage     in force from height "]).await;
     drill.until("it votes", || votes(&drill, &port)).await;
     let before = member(&drill, airline, &port).await.expect("a member");
+
+    next(&[
+        "parameter  block interval: 100 ms",
+        "block interval: 100 ms -> 150 ms",
+        "nothing was proposed",
+    ])
+    .await;
 
     next(&["stage     in force from height "]).await;
     // Its keys are nobody's any more: the network goes on without it until it has the new ones.

@@ -35,7 +35,7 @@ async fn a_stranger_is_refused_at_the_handshake_and_changes_nothing() {
         let seen: Vec<_> = status.peers.iter().map(|peer| &peer.party.0).collect();
         assert_eq!(seen, others);
         assert!(status.peers.iter().all(|peer| peer.connected), "{party}: {:?}", status.peers);
-        assert_eq!(metric(&drill.home(party).url, "consign_p2p_peers").await, 3);
+        assert_eq!(http::metric::<u64>(&drill.home(party).url, "consign_p2p_peers").await, 3);
     }
     let theirs = stranger.client().status().await.expect("it runs");
     assert_eq!(theirs.height, 0);
@@ -102,11 +102,5 @@ async fn keep_silent(from: u8, to: SocketAddr, closed: Arc<AtomicUsize>) {
 }
 
 async fn handshakes_refused(url: &str) -> u64 {
-    metric(url, "consign_p2p_handshakes_refused").await
-}
-
-async fn metric(url: &str, name: &str) -> u64 {
-    let text = http::get(url, "/metrics").await.text();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    http::metric(url, "consign_p2p_handshakes_refused").await
 }

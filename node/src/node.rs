@@ -204,6 +204,8 @@ pub async fn run(
         survives = parts.committed.validators().faults(),
     );
     let serving = Serving::new(&parts, status, &config);
+    let numbers =
+        parts.pool.doubled().map(|doubled| tokio::spawn(serving.clone().watch_numbers(doubled)));
     let entrance = serving.entrance();
     let reading = tokio::spawn(async move {
         while again.changed().await.is_ok() {
@@ -223,7 +225,7 @@ pub async fn run(
     // First what speaks, then what writes: nothing is said after the last write.
     let _ = driver_tx.send(driver::Event::Stop);
     let _ = jobs_tx.send(Job::Stop);
-    tasks.iter().chain([&reading]).for_each(tokio::task::JoinHandle::abort);
+    tasks.iter().chain([&reading]).chain(&numbers).for_each(tokio::task::JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();

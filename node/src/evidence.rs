@@ -4,7 +4,7 @@
 //! it. Keeping it is not reporting it: a report is an event that somebody signs.
 
 use consign_ledger::entry::{EntryKey, FaultState, StateView as _};
-use consign_ledger::evidence::{self, Accused, Believed, Case, Evidence, Who};
+use consign_ledger::evidence::{self, Accused, Anchor, Believed, Case, Evidence, Who};
 use consign_ledger::signer::SignerState;
 use consign_types::block::TreeSize;
 use consign_types::codec::Canonical as _;
@@ -165,6 +165,36 @@ pub fn found_two_roots(
     warn!(code = "checkpoint.evidence.found", id = %file.id(), size = size.0,
         accused = %names(&accused), help = "report it with `consign evidence submit`");
     Ok(Some(file))
+}
+
+/// Keeps that a device signed two events under one number, as `anchor` has its key under a checkpoint of this
+/// size, and then says it; `None` where they do not show that, or it is known.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn found_same_number(
+    committed: &Committed,
+    size: TreeSize,
+    anchor: &Anchor,
+    one: &SignedEvent,
+    other: &SignedEvent,
+) -> Result<Option<Evidence>, Fault> {
+    let trust = trust(committed, committed.validators_of(size));
+    let believed = Believed { trust: &trust, witnesses: &[] };
+    let file = evidence::same_number(believed, &[], anchor, one, other);
+    let judged = file.and_then(|file| {
+        let accused = evidence::verify(&file, believed).ok()?;
+        Some(Judged { file, accused })
+    });
+    let Some(judged) = judged.filter(|judged| same_key(committed, judged).is_ok()) else {
+        return Ok(None);
+    };
+    if keep_own(committed, &judged.file, &judged.accused)? != Keeping::Kept {
+        return Ok(None);
+    }
+    warn!(code = "audit.evidence.found", id = %judged.file.id(), kind = %judged.file.case.kind(),
+        accused = %names(&judged.accused), help = "report it with `consign evidence submit`");
+    Ok(Some(judged.file))
 }
 
 /// Keeps a file of this node's own, unless what it shows is kept or reported already.

@@ -204,6 +204,8 @@ pub async fn run(
         survives = parts.committed.validators().faults(),
     );
     let serving = Serving::new(&parts, status, &config);
+    let numbers =
+        parts.pool.doubled().map(|doubled| tokio::spawn(serving.clone().watch_numbers(doubled)));
     let entrance = serving.entrance();
     let deciding = tokio::spawn(follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
     let reading = tokio::spawn(async move {
@@ -224,7 +226,8 @@ pub async fn run(
     // First what speaks, then what writes: nothing is said after the last write.
     let _ = driver_tx.send(driver::Event::Stop);
     let _ = jobs_tx.send(Job::Stop);
-    tasks.iter().chain([&deciding, &reading]).for_each(tokio::task::JoinHandle::abort);
+    let tasks = tasks.iter().chain([&deciding, &reading]).chain(&numbers);
+    tasks.for_each(tokio::task::JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();

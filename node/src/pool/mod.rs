@@ -27,7 +27,7 @@ use consign_types::unit::UnitId;
 use lru::LruCache;
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
-use tokio::sync::{Notify, futures::Notified, watch};
+use tokio::sync::{Notify, futures::Notified, mpsc, watch};
 
 use parking::{Parked, Parking};
 pub use quota::{Exceeded, Quotas};
@@ -41,6 +41,8 @@ use crate::state::Committed;
 const ORPHAN_WAIT: Duration = Duration::from_millis(POOL_ORPHAN_MS);
 /// Signers' keys that are kept ready, 256 bytes each.
 const PREPARED_KEYS_MAX: usize = 32_768;
+/// Events under used numbers that wait to be looked into; more are left.
+const DOUBLED_MAX: usize = 16;
 /// Refusals that are remembered for whoever asks.
 const REFUSALS_MAX: usize = 65_536;
 
@@ -84,6 +86,17 @@ pub enum Admission {
     Refused(Refused),
 }
 
+/// An event whose signature holds, and whose number was used by another one that is committed, or was closed.
+#[derive(Clone, Debug)]
+pub struct Doubled {
+    /// The event.
+    pub event: Arc<Verified>,
+    /// Whose number it is: its signer's, or that of an event inside.
+    pub signer: SignerId,
+    /// The number.
+    pub sequence: u64,
+}
+
 /// The pool of one node.
 pub struct Pool {
     committed: Arc<Committed>,
@@ -93,6 +106,8 @@ pub struct Pool {
     /// Keys of the signers that were last heard.
     prepared: Cache<SignerKey, Arc<PreparedKey>>,
     relay: Arc<Relay>,
+    doubled: mpsc::Sender<Doubled>,
+    to_look_into: Mutex<Option<mpsc::Receiver<Doubled>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -147,7 +162,14 @@ impl Pool {
         let (work, _) = watch::channel(false);
         let prepared = Cache::new(PREPARED_KEYS_MAX);
         let (inner, admitted) = (Mutex::new(inner), Notify::new());
-        Self { committed, inner, admitted, work, prepared, relay, metrics }
+        let (doubled, looked_into) = mpsc::channel(DOUBLED_MAX);
+        let to_look_into = Mutex::new(Some(looked_into));
+        Self { committed, inner, admitted, work, prepared, relay, doubled, to_look_into, metrics }
+    }
+
+    /// What was refused under a number that another event used; there is one who takes it.
+    pub fn doubled(&self) -> Option<mpsc::Receiver<Doubled>> {
+        self.to_look_into.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether there is something to order.
@@ -261,6 +283,9 @@ impl Pool {
     pub fn evict(&self, refused: Vec<(EventId, Rejection)>) {
         let mut inner = self.lock();
         for (id, rejection) in refused {
+            if let Some(pooled) = inner.by_id.get(&id).and_then(|at| inner.events.get(at)) {
+                self.note_doubled(&pooled.event, &rejection);
+            }
             inner.remove(&id);
             let refusal = Refused::Rule { rejection, rests_on_pooled: false };
             self.remember(&mut inner, id, refusal);
@@ -429,6 +454,9 @@ impl Pool {
                 Admission::Parked
             }
             Err(Refusal::Rule { rejection, rests_on_pooled }) => {
+                if !rests_on_pooled {
+                    self.note_doubled(&verified, &rejection);
+                }
                 let why = Refused::Rule { rejection, rests_on_pooled };
                 self.remember(inner, id, why.clone());
                 Admission::Refused(why)
@@ -540,11 +568,21 @@ impl Pool {
                     self.park_pooled(inner, &id, awaited(why));
                 }
                 Err(Refusal::Rule { rejection, rests_on_pooled: false }) => {
+                    self.note_doubled(&event, &rejection);
                     inner.remove(&id);
                     let refusal = Refused::Rule { rejection, rests_on_pooled: false };
                     self.remember(inner, id, refusal);
                 }
             }
+        }
+    }
+
+    /// Whoever signed two events under one number is told of: the other one is in the log.
+    fn note_doubled(&self, event: &Arc<Verified>, rejection: &Rejection) {
+        if let Rejection::SequenceUsed { signer, sequence } = rejection {
+            let (event, signer, sequence) = (Arc::clone(event), signer.clone(), *sequence);
+            // Where there is no room, enough is looked into already.
+            let _ = self.doubled.try_send(Doubled { event, signer, sequence });
         }
     }
 

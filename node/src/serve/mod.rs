@@ -9,6 +9,7 @@ mod evidence;
 mod feeds;
 mod files;
 mod govern;
+mod numbers;
 mod passport;
 mod proofs;
 mod unit;

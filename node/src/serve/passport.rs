@@ -47,7 +47,7 @@ impl Serving {
 }
 
 /// What this node has as of one checkpoint.
-struct Snapshot<'s> {
+pub(super) struct Snapshot<'s> {
     serving: &'s Serving,
     store: Arc<Store>,
     latest: At,
@@ -82,10 +82,29 @@ impl<'s> Snapshot<'s> {
         if !store.history(unit, after, 1).map_err(internal)?.is_empty() {
             (note, size) = parsed(serving.parts.cosigner.newest_note())?;
         }
+        Self::at(serving, note, size)
+    }
+
+    /// As of the newest checkpoint with a quorum.
+    pub(super) fn of_newest_note(serving: &'s Serving) -> Result<Self, RpcError> {
+        let none = || RpcError::new(ErrorKind::ProofUnavailable, "no checkpoint has a quorum yet");
+        let note = serving.parts.cosigner.newest_note().ok_or_else(none)?;
+        let note: Note = note.parse().map_err(RpcError::internal)?;
+        let size = Checkpoint::from_text(note.text()).map_err(RpcError::internal)?.size;
+        Self::at(serving, note, size.0)
+    }
+
+    fn at(serving: &'s Serving, note: Note, size: u64) -> Result<Self, RpcError> {
+        let store = Arc::clone(serving.parts.committed.store());
         let (_, block) = serving.block_of(LeafIndex(size.saturating_sub(1)));
         let record = store.record(&block).map_err(internal)?;
         let latest = At { note, size, record };
         Ok(Self { serving, store, latest, last_time: RefCell::default() })
+    }
+
+    /// The size of the log under the checkpoint.
+    pub(super) const fn size(&self) -> TreeSize {
+        TreeSize(self.latest.size)
     }
 
     fn time_of(&self, leaf: LeafIndex) -> Result<Millis, Fault> {

@@ -71,6 +71,24 @@ async fn two_events_under_one_number(drill: &mut Drill, trust: &Path, dir: &Path
     evidence.expect("evidence")
 }
 
+/// Nobody has to look for it: the node that refuses the second event has the first, and keeps the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_handed_a_used_number_keeps_the_evidence() {
+    let mut drill = Drill::start().await;
+    let forwarder = drill.parties()[0].clone();
+    let desk = drill.enrol(&forwarder, "desk", &[Kind::Register]).await;
+    let [one, other] = [PARCEL, OTHER].map(|unit| desk.signs(1, unit, Action::Register));
+    drill.prove(&forwarder, &one).await;
+    let client = drill.client(&forwarder);
+    let refused = client.submit_event(other.bytes(), Wait::Accepted, None).await;
+    assert!(refused.unwrap_err().to_string().contains("sequence number 1 of forwarder.desk"));
+    drill.until("the evidence is kept", || async { !kept(&client).await.is_empty() }).await;
+    let found: Vec<_> =
+        kept(&client).await.iter().map(|file| file.accused[0].did.clone()).collect();
+    assert_eq!(found, ["signed two events under its number 1"]);
+    drill.finish().await;
+}
+
 /// A custodian's device offers one unit to two parties; one takes it on the log, the other on the ramp. The log has
 /// both, and its passport is the evidence.
 #[tokio::test(flavor = "multi_thread")]

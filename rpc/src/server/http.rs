@@ -13,6 +13,7 @@ use axum::http::header::{
     WWW_AUTHENTICATE,
 };
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use jsonrpsee::core::BoxError;
@@ -26,6 +27,7 @@ use super::access::{Access, Caller, Came};
 use super::address::{Address, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
+use super::cors;
 use super::guard::Asker;
 use super::limits::ServerLimits;
 use super::places::Places;
@@ -64,7 +66,7 @@ pub(crate) struct Shared {
 /// The routes.
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/", any(rpc))
+        .route("/", any(rpc).layer(from_fn_with_state(shared.clone(), cors::share)))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))

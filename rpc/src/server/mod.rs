@@ -11,6 +11,7 @@ mod access;
 mod address;
 mod body;
 mod calls;
+mod cors;
 mod feeds;
 mod guard;
 mod http;
@@ -50,6 +51,7 @@ use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 pub use access::{Access, Gate};
+pub use axum::http::HeaderValue;
 pub use limits::ServerLimits;
 
 use crate::backend::Backend;

@@ -24,7 +24,7 @@ use consign_rpc::errors::RpcError;
 use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::{Doors, ServerLimits};
+use consign_rpc::server::Doors;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
@@ -98,15 +98,7 @@ impl Serving {
         rpc: &Rpc,
         stop: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
-        let limits = ServerLimits {
-            connections_max: rpc.connections_max as usize,
-            subscriptions_per_connection_max: rpc.subscriptions_per_connection_max as usize,
-            requests_per_second_max: rpc.requests_per_second_max,
-            requests_burst_max: rpc.requests_per_second_max.saturating_mul(2),
-            head_read_ms: rpc.read_timeout_ms,
-            body_read_ms: rpc.read_timeout_ms,
-            ..ServerLimits::default()
-        };
+        let limits = rpc.limits;
         let access = Arc::clone(&self.entrance.access);
         consign_rpc::server::serve(doors, Arc::new(self), limits, access, stop).await
     }

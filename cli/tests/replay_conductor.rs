@@ -16,7 +16,7 @@ use consign_cli::replay::plan::{Plan, Role, T0};
 use consign_cli::replay::report::Figures;
 use consign_cli::replay::sign::sign;
 use consign_cli::replay::synthetic;
-use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
+use consign_rpc::backend::{Backend, File, Leaf, Submitter, Topic, async_trait};
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
@@ -211,6 +211,7 @@ impl Backend for Door {
         envelopes: Vec<Vec<u8>>,
         wait: Wait,
         _: Duration,
+        _: &dyn Submitter,
     ) -> Vec<Result<Submitted, RpcError>> {
         let batch = self.batches.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.lock().unwrap();

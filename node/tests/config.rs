@@ -12,7 +12,7 @@ use std::path::Path;
 use consign_node::config::{
     Config, Doors, Kind, LogFormat, SETTINGS, Sources, Unset, effective, read_tokens,
 };
-use consign_rpc::server::Gate;
+use consign_rpc::server::{Gate, ServerLimits};
 use consign_rpc::token::Secret;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::encode_hex;
@@ -46,7 +46,7 @@ fn a_configuration_is_read_with_paths_of_its_own_directory() {
     let expected = Es256SecretKey::from_scalar(*key("airline receipt").to_seed()).unwrap();
     assert_eq!(config.keys.receipt.map(|key| key.public()), Some(expected.public()));
     assert_eq!((config.p2p_listen.len(), config.peers.len()), (2, 2));
-    assert_eq!((config.rpc.connections_max, config.log.format), (512, LogFormat::Text));
+    assert_eq!((config.rpc.limits, config.log.format), (ServerLimits::default(), LogFormat::Text));
 }
 
 /// The settings that have a default, left away.
@@ -72,8 +72,7 @@ fn what_is_not_set_has_its_default() {
     let config = Config::load(&dir.path().join("consignd.toml")).unwrap();
     assert!(config.keys.receipt.is_none());
     let rpc = &config.rpc;
-    assert_eq!((rpc.connections_max, rpc.subscriptions_per_connection_max), (512, 32));
-    assert_eq!((rpc.requests_per_second_max, rpc.read_timeout_ms), (20_000, 5_000));
+    assert_eq!(rpc.limits, ServerLimits::default());
     assert_eq!(
         (rpc.events_per_second_per_device_max, rpc.events_per_second_per_member_max),
         (2_000, 10_000)
@@ -401,16 +400,27 @@ p2p.peer[0].addresses = ["/dns4/customs.example/tcp/9201"]  # consignd.toml:26
 p2p.peer[0].party = "customs"  # consignd.toml:25
 p2p.peer[1].addresses = ["/ip4/192.0.2.7/tcp/9201"]  # consignd.toml:29
 p2p.peer[1].party = "forwarder"  # consignd.toml:28
+rpc.batch_max = 20  # default
+rpc.body_bytes_max = 2097152  # default
 rpc.connections_max = 9  # --set rpc.connections_max
+rpc.connections_per_address_max = 128  # default
 rpc.events_per_second_per_device_max = 2000  # default
 rpc.events_per_second_per_member_max = 10000  # default
+rpc.feed_stall_ms = 10000  # default
 rpc.listen = "127.0.0.1:2"  # --set rpc.listen
 rpc.read = "bearer"  # consignd.toml:16
 rpc.read_timeout_ms = 5000  # consignd.toml:15
 rpc.requests_per_second_max = 20000  # consignd.toml:14
+rpc.response_bytes_max = 16777216  # default
+rpc.sockets_max = 2048  # default
+rpc.sockets_per_address_max = 256  # default
 rpc.submit = "open"  # consignd.toml:17
 rpc.subscriptions_per_connection_max = 32  # consignd.toml:13
 rpc.tokens_file = "tokens.toml"  # consignd.toml:18
+rpc.websocket_idle_ms = 60000  # default
+rpc.websockets_max = 512  # default
+rpc.websockets_per_address_max = 64  # default
+rpc.write_stall_ms = 30000  # default
 "#
     );
     let wrong = sources(

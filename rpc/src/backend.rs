@@ -30,13 +30,15 @@ use crate::views::{
 /// implementation. A call may be dropped half-way when its caller goes away.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// Takes signed events and answers each in order: exactly as many answers as envelopes. Waits for
-    /// all of them until `wait` is reached or `timeout` is over, then tells what was reached.
+    /// Takes signed events of `submitter` and answers each in order: exactly as many answers as envelopes. Waits for
+    /// all of them until `wait` is reached, `timeout` is over or the submitter is hurried, then tells what was
+    /// reached.
     async fn submit(
         &self,
         envelopes: Vec<Vec<u8>>,
         wait: Wait,
         timeout: Duration,
+        submitter: &dyn Submitter,
     ) -> Vec<Result<Submitted, RpcError>>;
 
     /// How far an event has come; *unknown* is an answer.
@@ -172,6 +174,17 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether callers should be sent here; a sentence where they should not.
     fn ready(&self) -> Result<(), String>;
+}
+
+/// Whoever hands in events, as far as a backend cares.
+#[async_trait]
+pub trait Submitter: Send + Sync {
+    /// So many of its events had a signature that does not hold. Told as soon as that is known, before anything is
+    /// waited for: it is counted against whoever sent them.
+    fn forged(&self, count: usize);
+
+    /// Done when others need the place of the call: it should wait no longer.
+    async fn hurried(&self);
 }
 
 /// A leaf, by either of its names.

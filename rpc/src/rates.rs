@@ -41,20 +41,42 @@ impl<K: Clone + Eq + Hash> Rates<K> {
     /// # Errors
     /// When the bucket is empty.
     pub fn take(&self, whose: &K, now: Instant) -> Result<(), u64> {
+        self.take_many(whose, 1, now)
+    }
+
+    /// Takes so many at once. What no bucket holds is taken from a full one, which then owes the rest.
+    ///
+    /// # Errors
+    /// When there are fewer in the bucket, and it is not full.
+    pub fn take_many(&self, whose: &K, count: u32, now: Instant) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let whose = buckets.admit(whose, now);
-        let full_at = buckets.full_at.entry(whose).or_insert(now);
-        let next = (*full_at).max(now) + self.cost;
-        let above = next.saturating_duration_since(now).saturating_sub(self.burst);
+        let full_at = buckets.of(whose, now);
+        let cost = self.cost.saturating_mul(count);
+        let next = (*full_at).max(now) + cost;
+        let above = next.saturating_duration_since(now).saturating_sub(self.burst.max(cost));
         if above.is_zero() {
             *full_at = next;
             return Ok(());
         }
         Err(u64::try_from(above.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
     }
+
+    /// Takes so many although they may not be there: the bucket owes them, and gives nothing until it is even.
+    /// For what turns out to have cost more than was taken for it.
+    pub fn charge(&self, whose: &K, count: u32, now: Instant) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = buckets.of(whose, now);
+        *full_at = (*full_at).max(now) + self.cost.saturating_mul(count);
+    }
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
+    /// When the bucket of `whose` is full again.
+    fn of(&mut self, whose: &K, now: Instant) -> &mut Instant {
+        let whose = self.admit(whose, now);
+        self.full_at.entry(whose).or_insert(now)
+    }
+
     fn admit(&mut self, whose: &K, now: Instant) -> Option<K> {
         let whose = Some(whose.clone());
         if self.full_at.len() < BUCKETS_MAX || self.full_at.contains_key(&whose) {
@@ -83,6 +105,30 @@ mod tests {
         assert_eq!(rates.take(&1, start), Err(101));
         assert_eq!(rates.take(&2, start), Ok(()));
         let later = start + Duration::from_millis(100);
+        assert_eq!(rates.take(&1, later), Ok(()));
+        assert_eq!(rates.take(&1, later), Err(101));
+    }
+
+    #[test]
+    fn many_are_taken_together_or_not_at_all() {
+        let rates = Rates::new(10, 3);
+        let start = Instant::now();
+        assert_eq!(rates.take_many(&1, 2, start), Ok(()));
+        assert_eq!(rates.take_many(&1, 2, start), Err(101));
+        assert_eq!(rates.take(&1, start), Ok(()));
+        // More than a bucket holds, of a full one and of one that is not.
+        assert_eq!(rates.take_many(&1, 5, start), Err(301));
+        assert_eq!(rates.take_many(&2, 5, start), Ok(()));
+        assert_eq!(rates.take(&2, start), Err(301));
+    }
+
+    #[test]
+    fn what_is_owed_is_paid_before_anything_is_given() {
+        let rates = Rates::new(10, 3);
+        let start = Instant::now();
+        rates.charge(&1, 23, start);
+        assert_eq!(rates.take(&1, start), Err(2_101));
+        let later = start + Duration::from_millis(2_100);
         assert_eq!(rates.take(&1, later), Ok(()));
         assert_eq!(rates.take(&1, later), Err(101));
     }

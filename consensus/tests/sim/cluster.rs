@@ -13,7 +13,7 @@ use consign_types::time::Millis;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 
 use super::disk::{Disk, Lies};
-use super::host::Host;
+use super::host::{Host, PACE_MS};
 use super::judge::Judge;
 use super::liar;
 use super::rng::Rng;

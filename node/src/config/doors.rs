@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use consign_rpc::server::{Access, Gate};
+use consign_rpc::server::{Access, Gate, HeaderValue};
 use consign_rpc::token::Token;
 use consign_types::genesis::{Genesis, Params};
 
@@ -13,6 +13,7 @@ use super::Reader;
 use super::problem::Problem;
 use super::tls::{Tls, TlsFiles};
 use super::tokens::read_tokens;
+use super::values::Value;
 use crate::causes::on_one_line;
 
 /// Bytes of a path at which there can be a Unix socket.
@@ -33,6 +34,8 @@ pub struct Doors {
     pub tokens: Vec<Token>,
     /// TLS, where the node has a certificate.
     pub tls: Option<Tls>,
+    /// Origins whose web pages may call.
+    pub origins: Vec<HeaderValue>,
 }
 
 impl Doors {
@@ -51,11 +54,19 @@ impl Doors {
     pub fn access(&self, params: &Params) -> Access {
         let read = self.read_gate(params.open_reading);
         let access = Access::new(read, self.submit, self.tokens.clone());
+        let access = access.with_origins(self.origins.clone());
         match &self.tls {
             Some(tls) => access.with_tls(tls.server.clone()),
             None => access,
         }
     }
+}
+
+/// Scheme, host, and a port where it is not the usual one: as browsers write them, and they are compared.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]".contains(&b);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(part))
 }
 
 impl Reader {
@@ -70,7 +81,29 @@ impl Reader {
         for (name, gate) in [("rpc.read", read.flatten()), ("rpc.submit", submit)] {
             self.check_gate(name, gate);
         }
-        Some(Doors { read: read?, submit: submit?, tokens_file, tokens: tokens.ok()?, tls: tls? })
+        let origins = self.origins();
+        let tokens = tokens.ok()?;
+        Some(Doors { read: read?, submit: submit?, tokens_file, tokens, tls: tls?, origins })
+    }
+
+    /// The origins of a list, those that are none noted and left out.
+    fn origins(&mut self) -> Vec<HeaderValue> {
+        let name = "rpc.cors_origins";
+        let Some((Value::Texts(texts), _)) = self.values.get(name).cloned() else {
+            return Vec::new();
+        };
+        let mut origins = Vec::new();
+        for (text, place) in texts {
+            match HeaderValue::from_str(&text) {
+                Ok(origin) if is_origin(&text) => origins.push(origin),
+                _ => {
+                    let mend =
+                        "write it as a browser does: https://track.airline.example, without a path";
+                    self.values.refuse_at(place, format!("{name}: {text:?} is no origin"), mend);
+                }
+            }
+        }
+        origins
     }
 
     /// The operator's socket: where one can be.

@@ -5,6 +5,7 @@
 //! said at once, each with its line and its mend.
 
 mod doors;
+mod limits;
 mod listeners;
 mod problem;
 mod settings;
@@ -20,6 +21,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use consign_rpc::server::ServerLimits;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Genesis;
@@ -77,18 +79,12 @@ pub struct Peer {
 pub struct Rpc {
     /// Address to listen on.
     pub listen: SocketAddr,
-    /// Connections at once.
-    pub connections_max: u32,
-    /// Subscriptions on one connection.
-    pub subscriptions_per_connection_max: u32,
-    /// Requests a second from one address, on average.
-    pub requests_per_second_max: u32,
+    /// What callers may ask.
+    pub limits: ServerLimits,
     /// Events a second that one device may hand in on average; twice as many at once.
     pub events_per_second_per_device_max: u32,
     /// The same for all devices of a member together.
     pub events_per_second_per_member_max: u32,
-    /// Time that a request's headers and body may take, milliseconds.
-    pub read_timeout_ms: u64,
     /// The operator's Unix socket, where there is one.
     pub admin_socket: Option<PathBuf>,
     /// Who is let in.
@@ -273,25 +269,18 @@ impl Reader {
 
     fn rpc(&mut self, genesis: Option<&Genesis>) -> Option<Rpc> {
         let listen = self.parsed("rpc.listen", "write an address and a port, 127.0.0.1:9101");
-        let [connections, subscriptions, requests, per_device, per_member] = [
-            "rpc.connections_max",
-            "rpc.subscriptions_per_connection_max",
-            "rpc.requests_per_second_max",
-            "rpc.events_per_second_per_device_max",
-            "rpc.events_per_second_per_member_max",
-        ]
-        .map(|name| self.number(name).and_then(|number| u32::try_from(number).ok()));
+        let [per_device, per_member] =
+            ["rpc.events_per_second_per_device_max", "rpc.events_per_second_per_member_max"]
+                .map(|name| self.number(name).and_then(|number| u32::try_from(number).ok()));
+        let limits = self.limits();
         let doors = self.doors(genesis);
         Some(Rpc {
             doors: doors?,
             admin_socket: self.admin_socket(),
             listen: listen?,
-            connections_max: connections?,
-            subscriptions_per_connection_max: subscriptions?,
-            requests_per_second_max: requests?,
+            limits: limits?,
             events_per_second_per_device_max: per_device?,
             events_per_second_per_member_max: per_member?,
-            read_timeout_ms: self.number("rpc.read_timeout_ms")?,
         })
     }
 

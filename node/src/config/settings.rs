@@ -2,6 +2,8 @@
 //!
 //! The table is the one list of settings: reading, `config show` and the page in `docs/spec` follow it.
 
+use consign_types::limits::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
+
 /// What a setting takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -74,8 +76,11 @@ const fn number(
     setting(name, Kind::Number { unit, min, max }, Unset::Number(default), example)
 }
 
+/// Requests at once: where nobody sets it, twice those of a second.
+const BURST: Kind = Kind::Number { unit: "requests", min: 1, max: 100_000_000 };
+
 /// Every setting.
-pub const SETTINGS: [Setting; 28] = [
+pub const SETTINGS: [Setting; 41] = [
     setting("network.genesis", Kind::Path, Unset::Refused, "\"genesis.cbor\""),
     setting("network.id", Kind::Text, Unset::Nothing, "\"<64 hex digits>\""),
     setting("network.allow_few_validators", Kind::Flag, Unset::Flag(false), "true"),
@@ -87,11 +92,30 @@ pub const SETTINGS: [Setting; 28] = [
     setting("node.after_genesis", Kind::Flag, Unset::Flag(false), "true"),
     setting("rpc.listen", Kind::Text, Unset::Refused, "\"127.0.0.1:9101\""),
     number("rpc.connections_max", "connections", (1, 65_536), 512, "512"),
+    number("rpc.connections_per_address_max", "connections", (1, 65_536), 128, "128"),
+    number("rpc.sockets_max", "connections", (1, 65_536), 2_048, "2048"),
+    number("rpc.sockets_per_address_max", "connections", (1, 65_536), 256, "256"),
+    number("rpc.websockets_max", "WebSockets", (1, 65_536), 512, "512"),
+    number("rpc.websockets_per_address_max", "WebSockets", (1, 65_536), 64, "64"),
+    number("rpc.websocket_idle_ms", "milliseconds", (1_000, 86_400_000), 60_000, "60000"),
     number("rpc.subscriptions_per_connection_max", "subscriptions", (1, 1_024), 32, "32"),
     number("rpc.requests_per_second_max", "requests a second", (1, 100_000_000), 20_000, "20000"),
+    setting("rpc.requests_burst_max", BURST, Unset::Nothing, "40000"),
+    number("rpc.batch_max", "calls", (1, 1_000), RPC_BATCH_MAX as u64, "20"),
+    number(
+        "rpc.body_bytes_max",
+        "bytes",
+        (65_536, 67_108_864),
+        RPC_BODY_BYTES_MAX as u64,
+        "2097152",
+    ),
+    number("rpc.response_bytes_max", "bytes", (65_536, 268_435_456), 16_777_216, "16777216"),
     number("rpc.read_timeout_ms", "milliseconds", (100, 600_000), 5_000, "5000"),
+    number("rpc.feed_stall_ms", "milliseconds", (100, 600_000), 10_000, "10000"),
+    number("rpc.write_stall_ms", "milliseconds", (100, 600_000), 30_000, "30000"),
     setting("rpc.read", Kind::Text, Unset::Nothing, "\"bearer\""),
     setting("rpc.submit", Kind::Text, Unset::Text("open"), "\"open\""),
+    setting("rpc.cors_origins", Kind::Texts, Unset::Nothing, "[\"https://track.airline.example\"]"),
     setting("rpc.tokens_file", Kind::Path, Unset::Nothing, "\"tokens.toml\""),
     setting("rpc.tls_cert", Kind::Path, Unset::Nothing, "\"tls.crt\""),
     setting("rpc.tls_key", Kind::Path, Unset::Nothing, "\"tls.key\""),

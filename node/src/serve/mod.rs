@@ -12,6 +12,7 @@ mod govern;
 mod numbers;
 mod passport;
 mod proofs;
+mod submit;
 mod unit;
 
 use std::collections::HashMap;
@@ -19,13 +20,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use consign_consensus::{Signing, Status as EngineStatus};
-use consign_ledger::errors::Rejection;
-use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
-use consign_rpc::errors::{ErrorKind, RpcError};
+use consign_rpc::backend::{Backend, File, Leaf, Submitter, Topic, async_trait};
+use consign_rpc::errors::RpcError;
 use consign_rpc::join::JoinRequest;
 use consign_rpc::page::{Cursor, Order, PageLimit};
 use consign_rpc::params::Wait;
-use consign_rpc::server::{Doors, ServerLimits};
+use consign_rpc::server::Doors;
 use consign_rpc::subscription::SubscriptionStream;
 use consign_rpc::views::{
     Base64, BlockHeader, BlockView, BlocksPage, CheckpointView, ConsistencyView, DeviceHistoryPage,
@@ -38,7 +38,7 @@ use consign_types::block::{Height, LeafIndex, TreeSize};
 use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::Algorithm;
 use consign_types::digest::{Digest, EventId};
-use consign_types::event::{NotVerified, SignedEvent};
+use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 
@@ -49,7 +49,7 @@ use crate::config::{Config, Rpc};
 use crate::driver;
 use crate::identity::Identity;
 use crate::node::Parts;
-use crate::pool::{Admission, Quotas, Refused};
+use crate::pool::Quotas;
 use crate::state::sure;
 use crate::store::StoredBlock;
 
@@ -102,15 +102,7 @@ impl Serving {
         rpc: &Rpc,
         stop: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
-        let limits = ServerLimits {
-            connections_max: rpc.connections_max as usize,
-            subscriptions_per_connection_max: rpc.subscriptions_per_connection_max as usize,
-            requests_per_second_max: rpc.requests_per_second_max,
-            requests_burst_max: rpc.requests_per_second_max.saturating_mul(2),
-            head_read_ms: rpc.read_timeout_ms,
-            body_read_ms: rpc.read_timeout_ms,
-            ..ServerLimits::default()
-        };
+        let limits = rpc.limits;
         let access = Arc::clone(&self.entrance.access);
         consign_rpc::server::serve(doors, Arc::new(self), limits, access, stop).await
     }
@@ -123,23 +115,6 @@ impl Serving {
         let own = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&own)).await;
         done.unwrap_or_else(|_| Err(RpcError::internal("the node is stopping")))
-    }
-
-    /// Checks events and offers those that are new; the pool passes them on.
-    fn offer(&self, envelopes: Vec<Vec<u8>>) -> Vec<Result<(EventId, Admission), RpcError>> {
-        let decoded: Vec<_> =
-            envelopes.iter().map(|bytes| SignedEvent::decode_submitted(bytes)).collect();
-        let events: Vec<_> = decoded.iter().filter_map(|d| d.as_ref().ok()).cloned().collect();
-        let admissions = self.parts.pool.submit(events, &self.quotas);
-        let mut admissions = admissions.into_iter();
-        decoded
-            .into_iter()
-            .map(|decoded| {
-                let event = decoded.map_err(RpcError::malformed_event)?;
-                let admission = admissions.next().unwrap_or(Admission::Known);
-                Ok((event.id(), admission))
-            })
-            .collect()
     }
 
     fn status_of(&self, id: &EventId) -> EventStatus {
@@ -200,31 +175,6 @@ impl Serving {
         (Height(low), sure(block.ok_or_else(missing)))
     }
 
-    async fn wait_for(&self, id: EventId, wait: Wait, timeout: Duration) -> EventStatus {
-        let mut progress = self.parts.committed.progress();
-        let reached = async {
-            loop {
-                progress.borrow_and_update();
-                let status = self.status_of(&id);
-                let done = match wait {
-                    Wait::None | Wait::Accepted => true,
-                    Wait::Committed => status.is_committed(),
-                    Wait::Proven => status.is_proven(),
-                };
-                if done || matches!(status, EventStatus::Refused { .. }) {
-                    return status;
-                }
-                if progress.changed().await.is_err() {
-                    return status;
-                }
-            }
-        };
-        match tokio::time::timeout(timeout, reached).await {
-            Ok(status) => status,
-            Err(_) => self.status_of(&id),
-        }
-    }
-
     fn header(&self, height: Height, block: &StoredBlock) -> BlockHeader {
         let record = sure(self.parts.committed.store().record(block));
         BlockHeader {
@@ -259,34 +209,6 @@ impl Serving {
     }
 }
 
-/// What a refusal is at the door.
-fn refusal(id: EventId, refused: &Refused) -> RpcError {
-    let error = match refused {
-        Refused::NotVerified(NotVerified::Signature(_)) => {
-            RpcError::new(ErrorKind::BadSignature, refused)
-        }
-        Refused::NotVerified(NotVerified::UnknownKey(_))
-        | Refused::Rule { rejection: Rejection::UnknownDevice { .. }, .. } => {
-            RpcError::new(ErrorKind::UnknownDevice, refused)
-        }
-        Refused::Rule { rejection: Rejection::SequenceUsed { .. }, .. } => {
-            RpcError::new(ErrorKind::SequenceConflict, refused).with_code(refused.code())
-        }
-        Refused::Rule {
-            rejection: Rejection::RevokedKey { .. } | Rejection::SuspendedKey { .. },
-            ..
-        } => RpcError::new(ErrorKind::RevokedKey, refused).with_code(refused.code()),
-        Refused::Rule { .. } | Refused::Orphaned => {
-            RpcError::rule(refused.code(), refused, refused.retryable())
-        }
-        Refused::Full => RpcError::new(ErrorKind::PoolFull, refused).with_retry_after_ms(500),
-        Refused::Quota(exceeded) => {
-            RpcError::new(ErrorKind::Quota, refused).with_retry_after_ms(exceeded.retry_after_ms)
-        }
-    };
-    error.with_event(id)
-}
-
 #[async_trait]
 impl Backend for Serving {
     async fn submit(
@@ -294,32 +216,9 @@ impl Backend for Serving {
         envelopes: Vec<Vec<u8>>,
         wait: Wait,
         timeout: Duration,
+        submitter: &dyn Submitter,
     ) -> Vec<Result<Submitted, RpcError>> {
-        let count = envelopes.len();
-        let offered = self.blocking(move |own| Ok(own.offer(envelopes))).await;
-        let offered = match offered {
-            Ok(offered) => offered,
-            Err(error) => return vec![Err(error); count],
-        };
-        let deadline = tokio::time::Instant::now() + timeout;
-        let mut answers = Vec::with_capacity(count);
-        for offered in offered {
-            answers.push(match offered {
-                Err(error) => Err(error),
-                Ok((id, Admission::Refused(refused))) => Err(refusal(id, &refused)),
-                Ok((id, admission)) => {
-                    let duplicate = matches!(admission, Admission::Known | Admission::Committed);
-                    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-                    let status = self.wait_for(id, wait, left).await;
-                    match (&status, self.parts.pool.refusal(&id)) {
-                        // Refused while it waited: the answer is the refusal.
-                        (EventStatus::Refused { .. }, Some(refused)) => Err(refusal(id, &refused)),
-                        _ => Ok(Submitted { event_id: id.into(), status, duplicate }),
-                    }
-                }
-            });
-        }
-        answers
+        self.take(envelopes, wait, timeout, submitter).await
     }
 
     async fn event_status(&self, event: EventId) -> Result<EventStatus, RpcError> {

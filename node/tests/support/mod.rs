@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use consign_node::config::{Config, Doors, Log, Rpc};
 use consign_node::keys::Keys;
+use consign_rpc::server::ServerLimits;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{
     Action, Condition, Event, Kind, KindSet, SignedEvent, Subject, possession_message,
@@ -95,12 +96,9 @@ pub fn config(dir: &Path, name: &str, genesis: Genesis) -> Config {
         peers: Vec::new(),
         rpc: Rpc {
             listen: ([127, 0, 0, 1], 0).into(),
-            connections_max: 1,
-            subscriptions_per_connection_max: 1,
-            requests_per_second_max: 1,
+            limits: ServerLimits::default(),
             events_per_second_per_device_max: 1,
             events_per_second_per_member_max: 1,
-            read_timeout_ms: 1_000,
             admin_socket: None,
             doors: Doors::default(),
         },

@@ -6,8 +6,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use consign_types::digest::Digest;
 use consign_types::time::Millis;
 use subtle::ConstantTimeEq as _;
@@ -35,6 +35,7 @@ pub struct Access {
     submit: Gate,
     tokens: RwLock<Arc<[Token]>>,
     tls: Option<RwLock<Server>>,
+    origins: Vec<HeaderValue>,
     clock: fn() -> Millis,
 }
 
@@ -49,13 +50,24 @@ impl Access {
     /// Reading (figures of the node among it) behind `read`, submitting behind `submit`.
     pub fn new(read: Gate, submit: Gate, tokens: Vec<Token>) -> Self {
         let (read, tokens) = (RwLock::new(read), RwLock::new(tokens.into()));
-        Self { read, submit, tokens, tls: None, clock: wall_clock }
+        Self { read, submit, tokens, tls: None, origins: Vec::new(), clock: wall_clock }
     }
 
     /// The same, and nobody is spoken to but over TLS.
     #[must_use]
     pub fn with_tls(self, tls: Server) -> Self {
         Self { tls: Some(RwLock::new(tls)), ..self }
+    }
+
+    /// The same, and web pages of these origins may call.
+    #[must_use]
+    pub fn with_origins(self, origins: Vec<HeaderValue>) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// Whether web pages of this origin may call.
+    pub(crate) fn lets_in(&self, origin: &HeaderValue) -> bool {
+        self.origins.contains(origin)
     }
 
     /// The tokens that are known.

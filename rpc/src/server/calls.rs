@@ -11,6 +11,7 @@ use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::Value;
 
 use super::read::read;
+use super::submitting::Submitting;
 use crate::backend::{Backend, Leaf};
 use crate::errors::RpcError;
 use crate::methods::{
@@ -32,8 +33,8 @@ type Module = RpcModule<Node>;
 
 /// Registers every call of the table.
 pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
-    call(to, submit_event)?;
-    call(to, submit_batch)?;
+    submission(to, submit_event)?;
+    submission(to, submit_batch)?;
     call(to, |n: Node, p: GetEventStatus| async move { n.event_status(p.event_id.0).await })?;
     call(to, |n: Node, p: GetEvent| async move { n.event(p.event_id.0, p.with_proof).await })?;
     call(
@@ -100,18 +101,46 @@ where
     Ok(())
 }
 
-async fn submit_event(node: Node, params: SubmitEvent) -> Result<Submitted, RpcError> {
+/// The same for a call that hands in events.
+fn submission<C: Call, F, A>(to: &mut Module, answer: F) -> Result<(), RegisterMethodError>
+where
+    F: Fn(Node, C, Submitting) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<C::Answer, RpcError>> + Send,
+{
+    to.register_async_method(C::METHOD, move |params, node, extensions| {
+        let answer = answer.clone();
+        async move {
+            let submitting = extensions.get::<Submitting>().cloned();
+            let submitting =
+                submitting.ok_or_else(|| RpcError::internal("nobody knows who asks"))?;
+            let params = read(&params)?;
+            answer(Node::clone(&node), params, submitting).await.map_err(ErrorObjectOwned::from)
+        }
+    })?;
+    Ok(())
+}
+
+async fn submit_event(
+    node: Node,
+    params: SubmitEvent,
+    by: Submitting,
+) -> Result<Submitted, RpcError> {
     let timeout = wait_timeout(params.timeout_ms);
-    let mut answers = node.submit(vec![params.envelope.0], params.wait, timeout).await;
+    let mut answers = node.submit(vec![params.envelope.0], params.wait, timeout, &by).await;
     answers.pop().unwrap_or_else(|| Err(RpcError::internal("the node gave no answer")))
 }
 
-async fn submit_batch(node: Node, params: SubmitBatch) -> Result<Vec<BatchItem>, RpcError> {
+async fn submit_batch(
+    node: Node,
+    params: SubmitBatch,
+    by: Submitting,
+) -> Result<Vec<BatchItem>, RpcError> {
     let count = params.envelopes.len();
     if !(1..=SUBMIT_BATCH_MAX).contains(&count) {
         let message = format!("{count} envelopes; 1 to {SUBMIT_BATCH_MAX} are taken at once");
         return Err(RpcError::invalid_params("envelopes", message));
     }
+    by.count(count)?;
     // One that is not base64 is answered in its place; the node sees the others.
     let mut envelopes = Vec::with_capacity(count);
     let mut undecoded = Vec::new();
@@ -122,7 +151,8 @@ async fn submit_batch(node: Node, params: SubmitBatch) -> Result<Vec<BatchItem>,
         }
     }
     let decoded = envelopes.len();
-    let answers = node.submit(envelopes, params.wait, wait_timeout(params.timeout_ms)).await;
+    let timeout = wait_timeout(params.timeout_ms);
+    let answers = node.submit(envelopes, params.wait, timeout, &by).await;
     assert_eq!(answers.len(), decoded, "a node answers each envelope");
     let mut items: Vec<BatchItem> = answers.into_iter().map(BatchItem::from).collect();
     for (place, error) in undecoded {

@@ -12,6 +12,7 @@ use jsonrpsee::{PendingSubscriptionSink, RpcModule, SendTimeoutError};
 
 use super::access::Caller;
 use super::calls::Node;
+use super::pulse::Pulse;
 use super::read::read;
 use crate::backend::Topic;
 use crate::errors::RpcError;
@@ -46,6 +47,8 @@ fn feed<S: Subscribe>(
         names.notification,
         names.unsubscribe,
         move |params, pending, node, extensions| async move {
+            // A WebSocket with a subscription does something, although it may say nothing for long.
+            let _busy = extensions.get::<Pulse>().map(Pulse::begin);
             let opened = open(&params, &node, topic);
             run(opened, pending, stall, extensions.get::<Caller>(), scope).await;
         },

@@ -7,31 +7,49 @@ use std::time::Instant;
 use jsonrpsee::MethodResponse;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
+use tower::Layer;
 
 use super::access::Caller;
 use super::address::Address;
+use super::pulse::Pulse;
+use super::submitting::Submitting;
 use crate::errors::{ErrorKind, RpcError};
 use crate::methods::{DISCOVER, METHODS, Method};
 use crate::rates::Rates;
 
-/// The calls of one address.
+/// Whoever sends one request over HTTP, or all that come over one WebSocket.
 #[derive(Clone)]
-pub(crate) struct Guard<S> {
-    pub(crate) inner: S,
+pub(crate) struct Asker {
     pub(crate) rates: Arc<Rates<Address>>,
     pub(crate) address: Address,
     pub(crate) caller: Caller,
     pub(crate) batch_max: usize,
-    /// Whether notifications can be sent: over HTTP they cannot.
-    pub(crate) can_subscribe: bool,
+    pub(crate) submitting: Submitting,
+    /// Of a WebSocket, where notifications can be sent: over HTTP they cannot.
+    pub(crate) pulse: Option<Pulse>,
 }
 
-impl<S> Guard<S> {
+/// What stands before the calls of an asker.
+#[derive(Clone)]
+pub(crate) struct Guard<S> {
+    inner: S,
+    asker: Asker,
+}
+
+impl<S> Layer<S> for Asker {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { inner, asker: self.clone() }
+    }
+}
+
+impl Asker {
     fn admit(&self, method: &str) -> Result<(), RpcError> {
         self.rates.take(&self.address, Instant::now()).map_err(RpcError::rate_limited)?;
         if let Some(found) = Method::find(method) {
             self.caller.may(method, found.scope)?;
-            if found.feed.is_some() && !self.can_subscribe {
+            if found.feed.is_some() && self.pulse.is_none() {
                 let message = format!("{method} needs a WebSocket");
                 return Err(RpcError::new(ErrorKind::Unsupported, message)
                     .with_help("connect to the same address with ws:// or wss://"));
@@ -43,6 +61,15 @@ impl<S> Guard<S> {
         }
         let shown: String = method.chars().take(64).collect();
         Err(RpcError::new(ErrorKind::MethodNotFound, format_args!("there is no method {shown:?}")))
+    }
+
+    /// What the methods learn of whoever asks.
+    fn introduce(&self, request: &mut Request<'_>) {
+        request.extensions.insert(self.caller.clone());
+        request.extensions.insert(self.submitting.clone());
+        if let Some(pulse) = &self.pulse {
+            request.extensions.insert(pulse.clone());
+        }
     }
 }
 
@@ -71,10 +98,13 @@ where
         &self,
         mut request: Request<'a>,
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let admitted = self.admit(&request.method);
-        request.extensions.insert(self.caller.clone());
+        let admitted = self.asker.admit(&request.method);
+        self.asker.introduce(&mut request);
         let inner = self.inner.clone();
+        // Who is refused does nothing.
+        let busy = self.asker.pulse.as_ref().filter(|_| admitted.is_ok()).map(Pulse::begin);
         async move {
+            let _busy = busy;
             match admitted {
                 Ok(()) => inner.call(request).await,
                 Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
@@ -83,21 +113,24 @@ where
     }
 
     fn batch<'a>(&self, mut batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let (calls, max) = (batch.len(), self.batch_max);
+        let (calls, max) = (batch.len(), self.asker.batch_max);
         let too_large = calls > max;
+        let mut busy = None;
         if !too_large {
             for entry in batch.iter_mut() {
                 let Ok(BatchEntry::Call(request)) = entry else { continue };
-                if let Err(error) = self.admit(&request.method) {
+                if let Err(error) = self.asker.admit(&request.method) {
                     let id = request.id.clone();
                     *entry = Err(BatchEntryErr::new(id, ErrorObjectOwned::from(error)));
                 } else {
-                    request.extensions.insert(self.caller.clone());
+                    self.asker.introduce(request);
+                    busy = self.asker.pulse.as_ref().map(Pulse::begin);
                 }
             }
         }
         let inner = self.inner.clone();
         async move {
+            let _busy = busy;
             if too_large {
                 let message = format!("a batch of {calls} calls; at most {max} are taken");
                 let error = RpcError::new(ErrorKind::BatchTooLarge, message);

@@ -13,20 +13,26 @@ use axum::http::header::{
     WWW_AUTHENTICATE,
 };
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
+use jsonrpsee::core::BoxError;
 use jsonrpsee::core::middleware::RpcServiceBuilder;
-use jsonrpsee::server::{Methods, StopHandle, TowerServiceBuilder};
+use jsonrpsee::server::{HttpResponse, Methods, StopHandle, TowerServiceBuilder, stop_channel};
 use serde_json::json;
 use tower::ServiceExt as _;
 use tower::layer::util::Identity;
 
 use super::access::{Access, Caller, Came};
-use super::address::{Address, Held, Sockets};
+use super::address::{Address, Sockets};
 use super::body::{self, Budget, Unread};
 use super::calls::Node;
-use super::guard::Guard;
+use super::cors;
+use super::guard::Asker;
 use super::limits::ServerLimits;
+use super::places::Places;
+use super::pulse::Pulse;
+use super::submitting::Submitting;
 use super::waiting::Turn;
 use crate::backend::File;
 use crate::errors::{ErrorKind, RpcError};
@@ -46,6 +52,12 @@ pub(crate) struct Shared {
     pub(crate) stop: StopHandle,
     pub(crate) rates: Arc<Rates<Address>>,
     pub(crate) sockets: Arc<Sockets>,
+    /// Of each address, calls over HTTP that are being answered.
+    pub(crate) callers: Arc<Sockets>,
+    pub(crate) calls: Places,
+    /// Of each address, WebSockets.
+    pub(crate) listeners: Arc<Sockets>,
+    pub(crate) websockets: Places,
     pub(crate) budget: Budget,
     pub(crate) access: Arc<Access>,
     pub(crate) limits: ServerLimits,
@@ -54,7 +66,7 @@ pub(crate) struct Shared {
 /// The routes.
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/", any(rpc))
+        .route("/", any(rpc).layer(from_fn_with_state(shared.clone(), cors::share)))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -70,11 +82,7 @@ async fn rpc(
     request: Request,
 ) -> Response {
     if jsonrpsee::server::ws::is_upgrade_request(&request) {
-        // A WebSocket outlives its TCP connection's account, so it opens one of its own.
-        let Some(held) = shared.sockets.hold(address) else {
-            return refuse(busy("this address has too many connections open"));
-        };
-        return serve(shared, address, request, Some(held)).await;
+        return websocket(shared, address, request).await;
     }
     if request.method() != Method::POST {
         let text = "POST a JSON-RPC request here, or open a WebSocket; see /openrpc.json\n";
@@ -89,44 +97,80 @@ async fn rpc(
         };
     turn.begin();
     let request = Request::from_parts(head, Body::from(body.bytes));
-    let response = serve(shared, address, request, None).await;
+    let response = call(shared, address, request).await;
     drop(body.memory);
     response
 }
 
-/// Hands a request to the JSON-RPC library. From here on it counts as a connection.
-async fn serve(
-    shared: Shared,
-    address: Address,
-    request: Request,
-    websocket: Option<Held>,
-) -> Response {
-    let can_subscribe = websocket.is_some();
+/// Answers a request whose body is there.
+async fn call(shared: Shared, address: Address, request: Request) -> Response {
+    let Some(held) = shared.callers.hold(address) else {
+        return refuse(busy("this address has too many calls under way"));
+    };
+    let Some(place) = shared.calls.take().await else {
+        return refuse(busy("the node answers as many callers as it may"));
+    };
+    let submitting = Submitting::new(shared.rates.clone(), address, Some(shared.calls.clone()));
     let caller = caller(&shared, request.headers(), request.extensions());
-    if can_subscribe && let Err(error) = caller.identify() {
+    let asker = asker(&shared, address, caller, submitting, None);
+    let rpc = RpcServiceBuilder::new().layer(asker);
+    let service = shared.service.set_rpc_middleware(rpc).build(shared.methods, shared.stop);
+    let response = respond(service.oneshot(request).await);
+    drop((place, held));
+    response
+}
+
+/// Opens a WebSocket, which outlives the TCP connection's account and so opens one of its own.
+async fn websocket(shared: Shared, address: Address, request: Request) -> Response {
+    let caller = caller(&shared, request.headers(), request.extensions());
+    if let Err(error) = caller.identify() {
         return refuse((StatusCode::UNAUTHORIZED, error));
     }
-    let (rates, batch_max) = (shared.rates, shared.limits.batch_max);
-    let guard = RpcServiceBuilder::new().layer_fn(move |inner| Guard {
-        inner,
-        rates: rates.clone(),
-        address,
-        caller: caller.clone(),
-        batch_max,
-        can_subscribe,
-    });
-    let mut service = shared.service.set_rpc_middleware(guard).build(shared.methods, shared.stop);
-    if let Some(held) = websocket {
-        let closed = service.on_session_closed();
-        tokio::spawn(async move {
-            closed.await;
-            drop(held);
-        });
-    }
-    match service.oneshot(request).await {
-        Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
-            refuse(busy("the node answers as many callers as it may"))
+    let held = (shared.sockets.hold(address), shared.listeners.hold(address));
+    let (Some(socket), Some(listener)) = held else {
+        return refuse(busy("this address has too many connections open"));
+    };
+    let Some(place) = shared.websockets.take().await else {
+        return refuse(busy("the node has as many WebSockets as it may"));
+    };
+    let pulse = Pulse::new(shared.websockets.join());
+    let submitting = Submitting::new(shared.rates.clone(), address, None);
+    let asker = asker(&shared, address, caller, submitting, Some(pulse.clone()));
+    let rpc = RpcServiceBuilder::new().layer(asker);
+    // It can be told to stop alone; told so, it says goodbye and answers what is under way.
+    let (stop, handle) = stop_channel();
+    let mut service = shared.service.set_rpc_middleware(rpc).build(shared.methods, stop);
+    let mut closed = service.on_session_closed();
+    let (stopped, idle) = (shared.stop, shared.limits.websocket_idle());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = &mut closed => return drop((socket, listener, place)),
+            () = stopped.clone().shutdown() => {}
+            () = pulse.has_stopped(idle) => tracing::debug!(code = "rpc.websocket.sent_away"),
         }
+        // An error means that it has gone already.
+        let _ = handle.stop();
+        closed.await;
+        // The server has not stopped before this is dropped.
+        drop((socket, listener, place, stopped));
+    });
+    respond(service.oneshot(request).await)
+}
+
+fn asker(
+    shared: &Shared,
+    address: Address,
+    caller: Caller,
+    submitting: Submitting,
+    pulse: Option<Pulse>,
+) -> Asker {
+    let (rates, batch_max) = (shared.rates.clone(), shared.limits.batch_max);
+    Asker { rates, address, caller, batch_max, submitting, pulse }
+}
+
+/// What the JSON-RPC library answered.
+fn respond(answered: Result<HttpResponse, BoxError>) -> Response {
+    match answered {
         Ok(response) => response.map(Body::new).into_response(),
         Err(error) => {
             tracing::warn!(code = "rpc.request.failed", %error);

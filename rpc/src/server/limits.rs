@@ -26,16 +26,26 @@ pub struct ServerLimits {
     pub write_stall_ms: u64,
     /// Calls in a JSON-RPC batch.
     pub batch_max: usize,
-    /// HTTP calls being answered and WebSockets, together. A request counts once its body is there:
-    /// whoever drips bytes takes none of these.
+    /// Calls over HTTP that are being answered; those of a batch are one. A request counts once its body is there:
+    /// whoever drips bytes takes none of these. Beyond them, who only waits for an event to become final is
+    /// answered with what it is by then.
     pub connections_max: usize,
+    /// The same of one address.
+    pub connections_per_address_max: usize,
     /// TCP connections that are no WebSockets.
     pub sockets_max: usize,
     /// TCP connections and WebSockets of one address (IPv6: of one /64).
     pub sockets_per_address_max: usize,
+    /// WebSockets. Beyond them, the one that has done nothing for longest is closed.
+    pub websockets_max: usize,
+    /// WebSockets of one address.
+    pub websockets_per_address_max: usize,
+    /// Time after which a WebSocket is closed that answers no call and feeds no subscription, milliseconds.
+    pub websocket_idle_ms: u64,
     /// Subscriptions on one WebSocket.
     pub subscriptions_per_connection_max: usize,
-    /// Requests a second from one address on average; each call of a batch is one.
+    /// Requests a second from one address on average. Each call of a batch is one, and each envelope of a
+    /// submission; one whose signature does not hold is twenty.
     pub requests_per_second_max: u32,
     /// Requests at once from one address that has been quiet.
     pub requests_burst_max: u32,
@@ -55,8 +65,12 @@ impl Default for ServerLimits {
             write_stall_ms: 30_000,
             batch_max: RPC_BATCH_MAX,
             connections_max: 512,
+            connections_per_address_max: 128,
             sockets_max: 2_048,
             sockets_per_address_max: 256,
+            websockets_max: 512,
+            websockets_per_address_max: 64,
+            websocket_idle_ms: 60_000,
             subscriptions_per_connection_max: 32,
             requests_per_second_max: 20_000,
             requests_burst_max: 40_000,
@@ -84,6 +98,11 @@ impl ServerLimits {
     /// Time that a caller may take nothing.
     pub(crate) const fn write_stall(&self) -> Duration {
         Duration::from_millis(self.write_stall_ms)
+    }
+
+    /// Time that a WebSocket may do nothing.
+    pub(crate) const fn websocket_idle(&self) -> Duration {
+        Duration::from_millis(self.websocket_idle_ms)
     }
 
     /// Time to end.

@@ -1,8 +1,9 @@
 //! The door of a node: JSON-RPC over HTTP and WebSocket and plain HTTP, on one port.
 //!
 //! Invariant: what a caller can hold is bounded. A connection has a head and a body that must come
-//! in time and an answer that must be taken in time; an address has so many connections and so many
-//! requests a second; only a request that is whole counts against what the node answers at once.
+//! in time and an answer that must be taken in time; an address has so many connections, calls and WebSockets
+//! at once and so many requests a second; only a request that is whole counts against what the node answers at
+//! once. Whoever takes all of one kind of place takes none of another: [`places`].
 //!
 //! TLS, where the node has a certificate, is shaken hands on in the same time as a head must come.
 
@@ -10,12 +11,16 @@ mod access;
 mod address;
 mod body;
 mod calls;
+mod cors;
 mod feeds;
 mod guard;
 mod http;
 mod limits;
+mod places;
+mod pulse;
 mod read;
 mod stall;
+mod submitting;
 mod waiting;
 
 use std::io;
@@ -40,13 +45,13 @@ use jsonrpsee::server::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 pub use access::{Access, Gate};
+pub use axum::http::HeaderValue;
 pub use limits::ServerLimits;
 
 use crate::backend::Backend;
@@ -55,17 +60,15 @@ use access::Came;
 use address::{Address, Held, Sockets};
 use body::Budget;
 use calls::Node;
+use places::{Place, Places};
 use stall::Stalling;
-use waiting::{Turn, Waiting};
+use waiting::Turn;
 
 /// Notices that wait for one WebSocket to be written.
 const NOTICES_MAX: u32 = 32;
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-
-/// How long a new connection waits for the place of the one that makes room.
-const ROOM_WAIT: Duration = Duration::from_millis(100);
 
 /// Pause after the system has refused to accept a connection: it is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -122,8 +125,7 @@ struct Door {
     access: Arc<Access>,
     stop: StopHandle,
     sockets: Arc<Sockets>,
-    permits: Arc<Semaphore>,
-    waiting: Arc<Waiting>,
+    places: Places,
     limits: ServerLimits,
 }
 
@@ -145,7 +147,8 @@ fn config(limits: &ServerLimits) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(small(limits.body_bytes_max))
         .max_response_body_size(small(limits.response_bytes_max))
-        .max_connections(small(limits.connections_max))
+        // Places are given away before: here nobody may be turned away.
+        .max_connections(u32::MAX)
         .max_subscriptions_per_connection(small(limits.subscriptions_per_connection_max))
         // The guard before each call bounds batches, with an error of ours.
         .set_batch_request_config(BatchRequestConfig::Unlimited)
@@ -230,6 +233,10 @@ impl Door {
             stop: stop.clone(),
             rates: Arc::new(Rates::new(limits.requests_per_second_max, limits.requests_burst_max)),
             sockets: sockets.clone(),
+            callers: Sockets::new(limits.connections_per_address_max),
+            calls: Places::new(limits.connections_max),
+            listeners: Sockets::new(limits.websockets_per_address_max),
+            websockets: Places::new(limits.websockets_max),
             budget: Budget::new(limits.bodies_bytes_max),
             access: Arc::clone(&access),
             limits,
@@ -239,34 +246,26 @@ impl Door {
             access,
             stop,
             sockets,
-            permits: Arc::new(Semaphore::new(limits.sockets_max.min(Semaphore::MAX_PERMITS))),
-            waiting: Arc::default(),
+            places: Places::new(limits.sockets_max),
             limits,
         }
     }
 
     /// Counts one more connection, unless it is one too many: of its address, or of all, and nobody waits
     /// who could make room.
-    async fn admit(&self, address: IpAddr) -> Option<(Held, OwnedSemaphorePermit)> {
+    async fn admit(&self, address: IpAddr) -> Option<(Held, Place)> {
         let held = self.sockets.hold(address.into())?;
-        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
-            return Some((held, permit));
-        }
-        if !self.waiting.send_away_one() {
-            return None;
-        }
-        let permit = tokio::time::timeout(ROOM_WAIT, self.permits.clone().acquire_owned()).await;
-        Some((held, permit.ok()?.ok()?))
+        Some((held, self.places.take().await?))
     }
 
     /// The same for a connection of the operator.
     fn own_connection(
         &self,
         socket: UnixStream,
-        held: (Held, OwnedSemaphorePermit),
+        held: (Held, Place),
     ) -> impl Future<Output = ()> + Send + use<> {
         let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
-        let turn = self.waiting.join();
+        let turn = self.places.join();
         let socket = Stalling::new(socket, limits.write_stall());
         async move {
             let caller = (Address::from(OPERATOR), Came::ByTheOwnSocket, turn);
@@ -280,12 +279,12 @@ impl Door {
         &self,
         socket: TcpStream,
         address: IpAddr,
-        held: (Held, OwnedSemaphorePermit),
+        held: (Held, Place),
     ) -> impl Future<Output = ()> + Send + use<> {
         let caller = Address::from(address);
         let (router, stop, limits) = (self.router.clone(), self.stop.clone(), self.limits);
         let tls = self.access.tls().map(|tls| TlsAcceptor::from(tls.config()));
-        let turn = self.waiting.join();
+        let turn = self.places.join();
         // Answers are whole when they are written: waiting to fill a packet only delays them.
         let _ = socket.set_nodelay(true);
         let socket = Stalling::new(socket, limits.write_stall());

@@ -1,11 +1,12 @@
 //! A node made of memory, and a server in front of it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use consign_rpc::backend::{Backend, File, Leaf, Topic, async_trait};
+use consign_rpc::backend::{Backend, File, Leaf, Submitter, Topic, async_trait};
 use consign_rpc::client::Client;
 use consign_rpc::errors::{ErrorKind, RpcError};
 use consign_rpc::join::JoinRequest;
@@ -41,6 +42,12 @@ pub struct Fake {
     pub submitted: Mutex<Vec<EventId>>,
     /// What the node says of itself.
     pub ready: Mutex<Result<(), String>>,
+    /// How many of each submission's signatures do not hold.
+    pub forged: AtomicUsize,
+    /// Whether a submission that waits does so until it is hurried.
+    pub nothing_becomes_final: AtomicBool,
+    /// How many submissions wait, or have waited.
+    pub waiting: watch::Sender<u64>,
 }
 
 impl Default for Fake {
@@ -50,6 +57,9 @@ impl Default for Fake {
             gone: watch::Sender::new(0),
             submitted: Mutex::default(),
             ready: Mutex::new(Ok(())),
+            forged: AtomicUsize::new(0),
+            nothing_becomes_final: AtomicBool::new(false),
+            waiting: watch::Sender::new(0),
         }
     }
 }
@@ -121,9 +131,16 @@ impl Backend for Fake {
     async fn submit(
         &self,
         envelopes: Vec<Vec<u8>>,
-        wait: Wait,
+        mut wait: Wait,
         _: Duration,
+        submitter: &dyn Submitter,
     ) -> Vec<Result<Submitted, RpcError>> {
+        submitter.forged(self.forged.load(Ordering::Relaxed));
+        if wait != Wait::None && self.nothing_becomes_final.load(Ordering::Relaxed) {
+            self.waiting.send_modify(|count| *count += 1);
+            submitter.hurried().await;
+            wait = Wait::Accepted;
+        }
         envelopes.iter().map(|bytes| self.accept(bytes, wait)).collect()
     }
 

@@ -8,10 +8,9 @@ use consign_rpc::page::Cursor;
 use consign_rpc::server::ServerLimits;
 use consign_rpc::views::EventStatus;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
 
 use crate::fake::{Door, event_that_fails_with, within};
+use crate::socket::Socket;
 use crate::{raw, samples};
 
 async fn heights(
@@ -142,63 +141,4 @@ async fn a_slow_subscriber_is_cut_off_and_told_where_to_resume() {
     // Every item before the end came; the cursor is that of the last of them.
     let resumes = Cursor::at("event", last);
     assert_eq!(notice["params"]["result"]["lastCursor"], resumes.as_str());
-}
-
-/// A WebSocket by hand, which reads only when it is told to.
-struct Socket(TcpStream);
-
-impl Socket {
-    async fn open(door: &Door, receive_bytes: Option<u32>) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        if let Some(bytes) = receive_bytes {
-            socket.set_recv_buffer_size(bytes).expect("a small buffer");
-        }
-        let mut stream = socket.connect(door.address).await.expect("the server listens");
-        let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-            sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(within(stream.read_u8()).await.expect("an answer"));
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-        Self(stream)
-    }
-
-    /// One text frame, masked with zeros (RFC 6455, 5.2).
-    async fn send(&mut self, message: &Value) {
-        let text = message.to_string();
-        let length = u8::try_from(text.len()).ok().filter(|n| *n < 126).expect("a short message");
-        let frame = [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat();
-        self.0.write_all(&frame).await.expect("sent");
-    }
-
-    /// The next text frame.
-    async fn receive(&mut self) -> Value {
-        loop {
-            let [kind, short] =
-                [self.0.read_u8().await, self.0.read_u8().await].map(|b| b.expect("open"));
-            let length = match short {
-                126 => u64::from(self.0.read_u16().await.expect("open")),
-                127 => self.0.read_u64().await.expect("open"),
-                short => u64::from(short),
-            };
-            let mut bytes = vec![0; usize::try_from(length).expect("a length")];
-            self.0.read_exact(&mut bytes).await.expect("open");
-            // Pings are passed over: this client keeps to no rule.
-            if kind == 0x81 {
-                return serde_json::from_slice(&bytes).expect("JSON");
-            }
-        }
-    }
-
-    /// The first message that fits.
-    async fn find(&mut self, mut fits: impl FnMut(&Value) -> bool) -> Value {
-        loop {
-            let message = self.receive().await;
-            if fits(&message) {
-                return message;
-            }
-        }
-    }
 }

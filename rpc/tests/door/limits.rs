@@ -1,9 +1,10 @@
 //! Callers who ask too much, too long, too often or too slowly; and an honest one beside them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use consign_rpc::errors::ErrorKind;
-use consign_rpc::server::ServerLimits;
+use consign_rpc::server::{Access, HeaderValue, ServerLimits};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -134,6 +135,31 @@ async fn an_address_has_so_many_connections_and_gets_them_back() {
         }
     })
     .await;
+}
+
+/// A browser asks before a page of another origin calls, and keeps the answer from the page unless it is let in.
+#[tokio::test]
+async fn pages_of_the_origins_that_are_named_may_call_and_no_others() {
+    let access =
+        Access::default().with_origins(vec![HeaderValue::from_static("https://a.example")]);
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let fake = Arc::default();
+    let door = Door::open_for(anywhere, fake, ServerLimits::default(), Arc::new(access)).await;
+    let body = status_call().to_string();
+    for (origin, let_in) in [("https://a.example", true), ("https://b.example", false)] {
+        let more = format!("host: x\r\norigin: {origin}\r\n");
+        let asked = format!("OPTIONS / HTTP/1.1\r\nconnection: close\r\n{more}\r\n");
+        let asked = within(raw::exchange(door.address, asked.as_bytes())).await;
+        assert_eq!(asked.status(), if let_in { 204 } else { 405 });
+        let allowed = asked.header("access-control-allow-headers");
+        assert_eq!(allowed.is_some_and(|names| names.contains("authorization")), let_in);
+
+        let call = (raw::head(body.len()) + &body).replace("host: x\r\n", &more);
+        let answer = within(raw::exchange(door.address, call.as_bytes())).await;
+        assert_eq!(answer.status(), 200);
+        let named = answer.header("access-control-allow-origin");
+        assert_eq!(named, let_in.then_some(origin));
+    }
 }
 
 #[tokio::test]

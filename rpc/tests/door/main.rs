@@ -10,5 +10,7 @@ mod files;
 mod limits;
 mod own_socket;
 mod raw;
+mod room;
 mod samples;
+mod socket;
 mod tls;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use consign_rpc::methods::METHODS;
 use consign_rpc::scope::Scope;
 use consign_rpc::server::{Access, Doors, Gate, ServerLimits, serve};
-use jsonrpsee::ws_client::WsClientBuilder;
+use consign_rpc::views::Base64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::document::parameters;
 use crate::fake::{Fake, within};
-use crate::raw;
+use crate::{raw, samples};
 
 async fn ask(socket: &Path, request: &Value) -> Value {
     let body = request.to_string();
@@ -56,7 +57,7 @@ async fn every_method_is_answered_on_the_own_socket_without_any_token() {
     task.await.expect("no panic").expect("no error");
 }
 
-/// A stranger holds the one connection that the port answers. The operator has places of their own.
+/// A stranger holds the one call that the port answers it. The operator has places of their own.
 #[tokio::test]
 async fn the_operator_is_answered_while_strangers_hold_every_connection() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -69,16 +70,21 @@ async fn the_operator_is_answered_while_strangers_hold_every_connection() {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let limits = ServerLimits { connections_max: 1, ..ServerLimits::default() };
-    let doors = Doors { port, own };
-    let task = tokio::spawn(serve(doors, Arc::<Fake>::default(), limits, access, shutdown));
-    let stranger = WsClientBuilder::default().build(format!("ws://{address}"));
-    let stranger = within(stranger).await.expect("the first gets in");
+    let limits = ServerLimits { connections_per_address_max: 1, ..ServerLimits::default() };
+    let (doors, fake) = (Doors { port, own }, Arc::<Fake>::default());
+    fake.nothing_becomes_final.store(true, Ordering::Relaxed);
+    let mut waiting = fake.waiting.subscribe();
+    let task = tokio::spawn(serve(doors, fake, limits, access, shutdown));
+    let params =
+        json!({ "envelope": Base64(samples::signed(1).bytes().to_vec()), "wait": "proven" });
+    let stranger = tokio::spawn(raw::call(address, "custody_submitEvent", params));
+    within(waiting.wait_for(|count| *count == 1)).await.expect("the first gets in");
     let late = within(raw::call(address, "chain_getStatus", json!({}))).await;
     assert_eq!(late["error"]["data"]["kind"], "busy", "{late}");
 
     let tokens = within(ask(&path, &raw::request(1, "admin_listTokens", &json!({})))).await;
     assert_eq!(tokens["result"]["tokens"][0]["name"], "portal", "{tokens}");
-    drop((stranger, stop));
+    stranger.abort();
+    drop(stop);
     task.await.expect("no panic").expect("no error");
 }

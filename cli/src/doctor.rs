@@ -49,6 +49,9 @@ fn doctor(global: &Global, args: &DoctorArgs) -> Result<(), Failure> {
     let DoctorArgs { named, fsyncs } = args;
     let mut words = vec!["doctor".to_owned(), "--fsyncs".to_owned(), fsyncs.to_string()];
     words.extend(global.nodes.iter().flat_map(|url| ["--peer-rpc".to_owned(), url.clone()]));
+    if let Some(ca) = &global.ca {
+        words.extend(["--ca".to_owned(), ca.display().to_string()]);
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match ask(global, &words, named)? {
         None => Ok(()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consign_rpc::tls::Client;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 const WAIT: Duration = Duration::from_secs(3);
@@ -18,17 +19,18 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 pub fn ask(address: SocketAddr, tls: Option<&Client>) -> Result<String, String> {
     let request =
         format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    let (ok, body) = exchange(address, tls, &request)?;
+    let (ok, body) = exchange(address, tls.map(|tls| (tls, address.ip().into())), &request)?;
     if ok { Ok(body) } else { Err(body) }
 }
 
-/// Sends a request that closes its connection; answers whether it was accepted (200), and the body.
+/// Sends a request that closes its connection, over TLS to whoever has a certificate of this name; answers
+/// whether it was accepted (200), and the body.
 ///
 /// # Errors
 /// When nobody answers.
 pub fn exchange(
     address: SocketAddr,
-    tls: Option<&Client>,
+    tls: Option<(&Client, ServerName<'static>)>,
     request: &str,
 ) -> Result<(bool, String), String> {
     let text = |e: std::io::Error| format!("no answer from {address}: {e}");
@@ -37,8 +39,8 @@ pub fn exchange(
     stream.set_write_timeout(Some(WAIT)).map_err(text)?;
     let answer = match tls {
         None => say(stream, request),
-        Some(tls) => {
-            let (config, name) = (Arc::new(tls.config().clone()), address.ip().into());
+        Some((tls, name)) => {
+            let config = Arc::new(tls.config().clone());
             let connection = ClientConnection::new(config, name).map_err(|e| text(other(e)))?;
             say(StreamOwned::new(connection, stream), request)
         }

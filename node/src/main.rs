@@ -8,6 +8,7 @@ use consign_node::causes::causes;
 use consign_node::config::{Config, ConfigError, LogFormat, Problem, Sources, effective};
 use consign_node::doctor::{self, Questions};
 use consign_types::signature_line::judge_lines;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -48,9 +49,13 @@ enum Command {
 struct Doctor {
     #[command(flatten)]
     with: WithConfig,
-    /// Another node's RPC address, `http://host:port`, to compare clocks and versions with; repeat to name more.
+    /// Another node's RPC address, `http://host:port` or `https://host:port`, to compare clocks and versions with;
+    /// repeat to name more.
     #[arg(long, value_name = "URL")]
     peer_rpc: Vec<String>,
+    /// Certificates of the authorities that those nodes are believed by over TLS, in PEM, instead of this machine's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// How many syncs of the disk are measured.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     fsyncs: u32,
@@ -196,6 +201,7 @@ impl Doctor {
         let report = doctor::examine(&Questions {
             sources: self.with.sources(),
             peer_rpc: self.peer_rpc.clone(),
+            ca: self.ca.clone(),
             fsyncs: self.fsyncs,
         });
         match self.with.output {
@@ -228,6 +234,7 @@ fn run(with: &WithConfig) -> ExitCode {
         Err(error) => return with.refused(&error),
     };
     start_logging(&config);
+    raise_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -275,6 +282,15 @@ fn check(config: &Config) -> ExitCode {
             print_chain(&error);
             ExitCode::from(3)
         }
+    }
+}
+
+/// Callers, peers and the store may have more files open than the 1,024 that a process has unless it asks for more.
+fn raise_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        eprintln!("the limit of open files stays {:?}: {error}", limit.current);
     }
 }
 

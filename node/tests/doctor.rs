@@ -116,7 +116,7 @@ fn a_node_that_is_well_passes() {
             line("PASS", format!("forwarder answers at /ip4/127.0.0.1/tcp/{}; -", port(1))),
             line(
                 "WARN",
-                "4 validators, 3 decide, 1 may fail; 3 reached, this one included; one more that \
+                "4 validators by the genesis, 3 decide, 1 may fail; 3 reached, this one included; one more that \
                  fails stops the network: mend the peers above"
             ),
         ]
@@ -202,8 +202,8 @@ fn a_quorum_that_cannot_be_reached_fails() {
         said,
         [line(
             "FAIL",
-            "4 validators, 3 decide, 1 may fail; 1 reached, this one included; without a quorum \
-             nothing is decided: mend the peers above"
+            "4 validators by the genesis, 3 decide, 1 may fail; 1 reached, this one included; without a \
+             quorum nothing is decided: mend the peers above"
         )]
     );
 }

@@ -315,7 +315,7 @@ async fn a_proposal_with_an_event_that_a_rule_forbids_gets_no_vote() {
         ("accepted twice", vec![offer, accept, accept_again], "event 2 breaks a rule"),
         ("of one not involved", vec![stranger], "is neither custodian"),
         ("offered by one who has it not", vec![theft], "held by handler"),
-        ("offered on another basis", vec![other_basis], "is not the event by which"),
+        ("offered on another basis", vec![other_basis], "is not an event by which"),
         ("of a unit that is not", vec![unborn], "event 0 breaks a rule"),
         ("of another network", vec![sign(foreign)], "network"),
         ("far ahead in its numbers", vec![sign(far)], "event 0 breaks a rule"),

@@ -56,6 +56,11 @@ impl Chain {
         }
     }
 
+    /// Each certificate's bytes.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
     /// As authorities: whoever they signed is believed.
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();

@@ -97,7 +97,9 @@ fn the_doctor_is_asked_as_the_page_says() {
     let [script] = blocks[..] else { panic!("the page has one block: {blocks:?}") };
     let said = succeeds(&home, script);
     assert!(
-        said.contains("PASS  quorum   4 validators, 3 decide, 1 may fail; 4 reached"),
+        said.contains(
+            "PASS  quorum   4 validators by the genesis, 3 decide, 1 may fail; 4 reached"
+        ),
         "{said}"
     );
     assert!(said.contains("\"ok\": true"), "{said}");

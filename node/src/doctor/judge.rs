@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+use consign_types::time::Millis;
+
+use super::standing::Standing;
+
 /// How a check went.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Verdict {
@@ -228,20 +232,44 @@ pub fn peer(party: &str, state: &PeerState) -> Finding {
     }
 }
 
-/// Whether enough validators can be reached to decide anything: `reached` counts this one too.
-pub fn quorum(validators: usize, faults: usize, quorum: usize, reached: usize) -> Finding {
+/// Whether enough validators can be reached to decide anything: `others` of them, and this one where it is one.
+pub fn quorum(standing: &Standing, others: usize) -> Finding {
     let check = "quorum";
+    let Standing { source, validators, faults, quorum, voting, .. } = standing;
+    let reached = others + usize::from(*voting);
+    let own = if *voting { "this one included" } else { "this one is none" };
     let said = format!(
-        "{validators} validators, {quorum} decide, {faults} may fail; {reached} reached, this one included"
+        "{validators} validators {source}, {quorum} decide, {faults} may fail; {reached} reached, {own}"
     );
-    if reached < quorum {
+    if reached < *quorum {
         Finding::fail(check, said, "without a quorum nothing is decided: mend the peers above")
-    } else if faults == 0 {
+    } else if *faults == 0 {
         Finding::warn(check, said, "any failure stops the network: for development only")
-    } else if reached == quorum && reached < validators {
+    } else if reached == *quorum && reached < *validators {
         Finding::warn(check, said, "one more that fails stops the network: mend the peers above")
     } else {
         Finding::pass(check, said)
+    }
+}
+
+/// A certificate that ends sooner than this is soon to be renewed.
+const CERTIFICATE_WARN: Duration = Duration::from_secs(30 * 86_400);
+
+/// Whether a certificate of the node holds `now`.
+pub fn certificate(name: &str, from: Millis, until: Millis, now: Millis) -> Finding {
+    let check = "tls";
+    let mend = "have it renewed, put it in its place, and send SIGHUP";
+    let left = Duration::from_millis(until.since(now));
+    if now < from {
+        let said = format!("{name} begins at {from}: nobody believes it before");
+        Finding::fail(check, said, "look at the clock of this machine, or wait")
+    } else if until < now {
+        Finding::fail(check, format!("{name} ended at {until}: nobody believes it"), mend)
+    } else if left < CERTIFICATE_WARN {
+        let days = left.as_secs() / 86_400;
+        Finding::warn(check, format!("{name} ends in {days} days, at {until}"), mend)
+    } else {
+        Finding::pass(check, format!("{name} holds until {until}"))
     }
 }
 
@@ -288,6 +316,12 @@ pub fn mode(check: &'static str, name: &str, what: Private, mode: u32) -> Findin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The validators of a genesis, of which this node is one.
+    fn of(validators: usize, faults: usize, quorum: usize) -> Standing {
+        let source = "by the genesis";
+        Standing { source, validators, faults, quorum, voting: true, others: Vec::new() }
+    }
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -371,14 +405,39 @@ mod tests {
         assert_eq!(peer("airline", &PeerState::Connected).verdict, Verdict::Pass);
         assert_eq!(peer("airline", &PeerState::Reached("a:1".to_owned())).verdict, Verdict::Pass);
 
-        assert_eq!(quorum(4, 1, 3, 4).verdict, Verdict::Pass);
-        assert_eq!(quorum(4, 1, 3, 3).verdict, Verdict::Warn);
-        assert_eq!(quorum(4, 1, 3, 2).verdict, Verdict::Fail);
-        assert_eq!(quorum(3, 0, 3, 3).verdict, Verdict::Warn);
+        assert_eq!(quorum(&of(4, 1, 3), 3).verdict, Verdict::Pass);
+        assert_eq!(quorum(&of(4, 1, 3), 2).verdict, Verdict::Warn);
+        assert_eq!(quorum(&of(4, 1, 3), 1).verdict, Verdict::Fail);
+        assert_eq!(quorum(&of(3, 0, 3), 2).verdict, Verdict::Warn);
         assert_eq!(
-            quorum(4, 1, 3, 2).said,
-            "4 validators, 3 decide, 1 may fail; 2 reached, this one included"
+            quorum(&of(4, 1, 3), 1).said,
+            "4 validators by the genesis, 3 decide, 1 may fail; 2 reached, this one included"
         );
+        // Who does not vote is of no help to those who do.
+        let aside = Standing { voting: false, ..of(4, 1, 3) };
+        assert_eq!(quorum(&aside, 2).verdict, Verdict::Fail);
+        assert_eq!(
+            quorum(&aside, 3).said,
+            "4 validators by the genesis, 3 decide, 1 may fail; 3 reached, this one is none"
+        );
+    }
+
+    #[test]
+    fn a_certificate_warns_a_month_before_it_ends_and_fails_after() {
+        const DAY_MS: u64 = 86_400_000;
+        let judged = |now| {
+            let finding = certificate("tls.crt", Millis(DAY_MS), Millis(100 * DAY_MS), Millis(now));
+            (finding.verdict, finding.said)
+        };
+        let line = |verdict, said: &str| (verdict, said.to_owned());
+        let begins = "tls.crt begins at 1970-01-02T00:00:00.000Z: nobody believes it before";
+        assert_eq!(judged(DAY_MS - 1), line(Verdict::Fail, begins));
+        let holds = "tls.crt holds until 1970-04-11T00:00:00.000Z";
+        assert_eq!(judged(70 * DAY_MS), line(Verdict::Pass, holds));
+        let ends = "tls.crt ends in 29 days, at 1970-04-11T00:00:00.000Z";
+        assert_eq!(judged(70 * DAY_MS + 1), line(Verdict::Warn, ends));
+        let ended = "tls.crt ended at 1970-04-11T00:00:00.000Z: nobody believes it";
+        assert_eq!(judged(100 * DAY_MS + 1), line(Verdict::Fail, ended));
     }
 
     #[test]
@@ -408,7 +467,8 @@ mod tests {
 
     #[test]
     fn whatever_does_not_pass_says_what_to_do() {
-        let findings = [disk(0, 0), fsync(Vec::new(), true), quorum(4, 1, 3, 0), disk(GIB, GIB)];
+        let findings =
+            [disk(0, 0), fsync(Vec::new(), true), quorum(&of(4, 1, 3), 0), disk(GIB, GIB)];
         assert!(findings.iter().all(|f| f.mend.is_some() != (f.verdict == Verdict::Pass)));
     }
 }

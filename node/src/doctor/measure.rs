@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use consign_rpc::tls::Client;
 use consign_rpc::views::StatusView;
+use consign_types::time::Millis;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
 use super::judge::{PeerState, PortState};
@@ -152,7 +154,8 @@ pub fn ask(host: &str, tls: Option<&Client>) -> Result<Asked, String> {
     );
     let begun = Instant::now();
     let before = clock::now();
-    let (_, body) = exchange(address, tls, &request)?;
+    let named = |tls| Ok::<_, String>((tls, server_name(host)?));
+    let (_, body) = exchange(address, tls.map(named).transpose()?, &request)?;
     let way = begun.elapsed().as_millis() as u64;
     let answer: Answer =
         serde_json::from_str(&body).map_err(|_| format!("{host} answers, but is no node"))?;
@@ -165,6 +168,13 @@ pub fn ask(host: &str, tls: Option<&Client>) -> Result<Asked, String> {
         Some((theirs.checked_sub(ours)?, way / 2 + 1))
     });
     Ok(Asked { status, ahead })
+}
+
+/// The name that the node at `host:port` must have a certificate of.
+fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    ServerName::try_from(name.to_owned()).map_err(|e| format!("{name}: {e}"))
 }
 
 /// The address that a node that listens on `address` answers at, on this machine.
@@ -189,4 +199,12 @@ pub fn synchronised() -> Option<bool> {
         "no" => Some(false),
         _ => None,
     }
+}
+
+/// From when until when a certificate holds, of its DER; none where it is none, or of a time before 1970.
+pub fn validity(certificate: &[u8]) -> Option<(Millis, Millis)> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let of = certificate.validity();
+    let ms = |seconds: i64| Some(Millis(u64::try_from(seconds).ok()?.checked_mul(1_000)?));
+    Some((ms(of.not_before.timestamp())?, ms(of.not_after.timestamp())?))
 }

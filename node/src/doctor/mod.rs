@@ -6,6 +6,7 @@
 
 pub mod judge;
 mod measure;
+mod standing;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,17 +20,22 @@ use consign_types::genesis::Genesis;
 use libp2p::Multiaddr;
 use serde_json::{Value as Json, json};
 
+use crate::causes::on_one_line;
+use crate::clock;
 use crate::config::{Config, Effective, Listener, Sources, Value, effective};
 use judge::{ClockFacts, Finding, PeerState, PortState, Private, Verdict};
 use measure::Asked;
+use standing::Standing;
 
 /// What a doctor is asked.
 #[derive(Clone, Debug)]
 pub struct Questions {
     /// The configuration.
     pub sources: Sources,
-    /// Where other nodes answer, `http://host:port`, for their clocks and versions.
+    /// Where other nodes answer, `http://host:port` or `https://host:port`, for their clocks and versions.
     pub peer_rpc: Vec<String>,
+    /// The authorities in PEM that those are believed by over TLS; without it those of this machine.
+    pub ca: Option<PathBuf>,
     /// How many syncs are measured.
     pub fsyncs: u32,
 }
@@ -111,6 +117,7 @@ impl Patient {
         if let Some(Asked { status, .. }) = &own {
             findings.push(running(status.quarantine.as_deref(), status.not_ready.as_deref()));
         }
+        self.certificates(findings);
         self.peers(genesis.as_ref(), own.as_ref(), findings);
         others(questions, genesis.as_ref(), findings);
     }
@@ -212,12 +219,26 @@ impl Patient {
                 own.status.peers.iter().any(|p| p.connected && p.party.0.as_str() == party)
             })
         };
-        let mut reached = 1;
-        let listed = (0..).map_while(|i| {
-            let party = self.text(&format!("p2p.peer[{i}].party"))?;
-            Some((party.to_owned(), self.texts(&format!("p2p.peer[{i}].addresses"))))
-        });
-        let listed: Vec<(String, Vec<String>)> = listed.collect();
+        let mut listed: Vec<(String, Vec<String>)> = (0..)
+            .map_while(|i| {
+                let party = self.text(&format!("p2p.peer[{i}].party"))?;
+                Some((party.to_owned(), self.texts(&format!("p2p.peer[{i}].addresses"))))
+            })
+            .collect();
+        let standing = self.standing(genesis, own, findings);
+        let decides = |party: &String| {
+            standing.as_ref().is_none_or(|standing| standing.others.contains(party))
+        };
+        for (party, _) in listed.extract_if(.., |(party, _)| !decides(party)) {
+            let said = format!("{party} is listed, and is no validator any more");
+            findings.push(Finding::warn("peers", said, "take its [[p2p.peer]] out of the file"));
+        }
+        // Whoever the file does not list may have come to us; of the others, only whom somebody listed is tried.
+        for party in standing.iter().flat_map(|standing| &standing.others) {
+            if own.is_some() && !listed.iter().any(|(known, _)| known == party) {
+                listed.push((party.clone(), Vec::new()));
+            }
+        }
         // All at once: those that are away take their time.
         let states: Vec<PeerState> = std::thread::scope(|scope| {
             let asked: Vec<_> = listed
@@ -231,13 +252,40 @@ impl Patient {
                 .collect();
             asked.into_iter().map(|one| one.join().unwrap_or(PeerState::NotTried)).collect()
         });
+        let mut reached = 0;
         for ((party, _), state) in listed.iter().zip(&states) {
             reached += usize::from(matches!(state, PeerState::Connected | PeerState::Reached(_)));
             findings.push(judge::peer(party, state));
         }
-        let Some(genesis) = genesis else { return };
-        let set = genesis.validators();
-        findings.push(judge::quorum(set.count(), set.faults(), set.quorum(), reached));
+        findings.extend(standing.map(|standing| judge::quorum(&standing, reached)));
+    }
+
+    /// Who decides now.
+    fn standing(
+        &self,
+        genesis: Option<&Genesis>,
+        own: Option<&Asked>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Standing> {
+        if let Some(own) = own {
+            return Some(Standing::told(&own.status));
+        }
+        let db = self.path("node.data_dir")?.join("db");
+        Some(Standing::stored(genesis?, &db, self.text("node.party")?, findings))
+    }
+
+    /// When the certificates of the configuration end. What cannot be read was said before.
+    fn certificates(&self, findings: &mut Vec<Finding>) {
+        for setting in ["rpc.tls_cert", "rpc.client_ca"] {
+            let chain = self.path(setting).and_then(|path| fs::read(path).ok());
+            let Some(chain) = chain.and_then(|pem| Chain::from_pem(&pem).ok()) else { continue };
+            // A chain holds for as long as each of it does.
+            let ends = chain.certificates().filter_map(measure::validity);
+            if let Some((from, until)) = ends.min_by_key(|(_, until)| *until) {
+                let name = self.text(setting).unwrap_or_default();
+                findings.push(judge::certificate(name, from, until, clock::now()));
+            }
+        }
     }
 }
 
@@ -266,9 +314,7 @@ fn running(quarantine: Option<&str>, not_ready: Option<&str>) -> Finding {
 fn others(questions: &Questions, genesis: Option<&Genesis>, findings: &mut Vec<Finding>) {
     let mut clock = ClockFacts { synchronised: measure::synchronised(), ..Default::default() };
     for url in &questions.peer_rpc {
-        let host = url.trim_end_matches('/').strip_prefix("http://");
-        let asked = host.ok_or_else(|| format!("{url}: only http://HOST:PORT can be asked"));
-        match asked.and_then(|host| measure::ask(host, None)) {
+        match ask_other(url, questions.ca.as_deref()) {
             Ok(Asked { status, ahead }) => {
                 let name = status.party.0.to_string();
                 let same = genesis.is_none_or(|genesis| genesis.network() == status.network.0);
@@ -286,4 +332,21 @@ fn others(questions: &Questions, genesis: Option<&Genesis>, findings: &mut Vec<F
         }
     }
     findings.push(judge::clock(&clock));
+}
+
+/// Asks the node at an address that was named.
+fn ask_other(url: &str, ca: Option<&Path>) -> Result<Asked, String> {
+    let address = url.trim_end_matches('/');
+    if let Some(host) = address.strip_prefix("http://") {
+        return measure::ask(host, None);
+    }
+    let host = address.strip_prefix("https://");
+    let host = host.ok_or_else(|| format!("{url}: ask http://HOST:PORT or https://HOST:PORT"))?;
+    let authorities = ca.map(|path| {
+        let unusable = |why: String| format!("{}: {why}", path.display());
+        let pem = fs::read(path).map_err(|e| unusable(e.to_string()))?;
+        Chain::from_pem(&pem).map_err(|e| unusable(e.to_string()))
+    });
+    let tls = Client::new(authorities.transpose()?.as_ref(), None);
+    measure::ask(host, Some(&tls.map_err(|e| format!("{url}: {}", on_one_line(&e)))?))
 }

@@ -1,10 +1,12 @@
 //! What members decided: validator sets, each with the height from which it is in force, and proposals.
 
+use std::path::Path;
+
 use consign_types::block::{Height, TreeSize};
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::{Digest, EventId};
 use consign_types::validator::ValidatorSet;
-use rocksdb::{Direction, IteratorMode, WriteBatch};
+use rocksdb::{DB, Direction, IteratorMode, WriteBatch};
 
 use super::{BlockBatch, Fault, Store, cf};
 
@@ -50,6 +52,33 @@ impl Canonical for SetInForce {
 }
 
 impl Store {
+    /// The newest set of the database in `path`, which is looked at and not changed, also while a node runs on it;
+    /// none where the set of the genesis still decides.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn newest_set(path: &Path) -> Result<Option<ValidatorSet>, Fault> {
+        let fault = |what, source| Fault::Store { path: path.to_owned(), what, source };
+        let options = rocksdb::Options::default();
+        let db = DB::open_cf_for_read_only(&options, path, [cf::GOVERNANCE], false)
+            .map_err(|source| fault("open", source))?;
+        let Some(family) = db.cf_handle(cf::GOVERNANCE) else { return Ok(None) };
+        // The sets lie in the order of their heights.
+        let end = [SET + 1];
+        let mode = IteratorMode::From(&end, Direction::Reverse);
+        let Some(row) = db.iterator_cf(family, mode).next() else { return Ok(None) };
+        let (key, value) = row.map_err(|source| fault("read", source))?;
+        if key.first() != Some(&SET) {
+            return Ok(None);
+        }
+        let set = SetInForce::from_bytes(&value).map_err(|e| Fault::Damaged {
+            path: path.to_owned(),
+            what: "validator set",
+            why: e.to_string(),
+        })?;
+        Ok(Some(set.set))
+    }
+
     /// Every set after that of the genesis, in the order of their heights.
     ///
     /// # Errors

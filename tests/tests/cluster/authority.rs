@@ -4,11 +4,15 @@
 //! refusal is heard where devices hear it. Nothing of it comes into the log.
 
 use consign_cli::keys::{self, Purpose};
+use consign_ledger::evidence::{Anchor, Believed, same_number};
+use consign_ledger::passport::Passport;
 use consign_node::clock;
 use consign_rpc::errors::RpcError;
+use consign_rpc::methods::GetMembers;
 use consign_rpc::params::Wait;
 use consign_tests::drill::Drill;
 use consign_tests::drill::device::Device;
+use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, EventId};
 use consign_types::event::{
     Action, Condition, Event, ExceptionCode, FactorSet, Fix, Kind, KindSet, Reason, SignedEvent,
@@ -18,6 +22,7 @@ use consign_types::governance::{Change, Motion};
 use consign_types::key::SecretKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
+use consign_types::trust::Trust;
 
 const UNIT: &str = "trk/forwarder/WHO-1";
 
@@ -144,6 +149,41 @@ fn device(of: &Device, label: &str) -> Device {
     device
 }
 
+/// Has a device give one number to two events, and another report it. Everything of it is proven.
+async fn suspend(drill: &mut Drill, party: &PartyId, device: &Device) {
+    const UNIT: &str = "trk/forwarder/WHO-3";
+    let office = drill.enrol(party, "office", &[Kind::Report]).await;
+    let one = device.signs(1, UNIT, Action::Register);
+    drill.prove(party, &one).await;
+    let other = device.signs(1, UNIT, Action::Observe { note: None });
+    let unit = UNIT.parse().expect("a unit");
+    let file = drill.client(party).passport(unit, None).await.expect("a passport").passport.0;
+    let passport = Passport::from_bytes(&file).expect("a passport");
+    let subject = Subject::Signer(device.keyed.id.clone());
+    let entry = passport.entries.iter().find(|entry| entry.key == subject).expect("its entry");
+    let anchor = Anchor::of_passport(&passport, entry).expect("a checkpoint");
+    let trust = Trust::of_genesis(drill.devnet().genesis(), Vec::new());
+    let evidence = same_number(Believed::from(&trust), &passport.sets, &anchor, &one, &other);
+    let evidence = evidence.expect("evidence").to_bytes();
+    let mut report = office.says(1, UNIT, Action::Report { evidence });
+    (report.subject, report.place) = (subject, None);
+    drill.prove(party, &office.sign(report)).await;
+}
+
+/// A party comes in, enrols a device, and is expelled.
+async fn expelled(drill: &mut Drill, label: &str, kinds: &[Kind]) -> Device {
+    let founders = drill.parties();
+    let port: PartyId = "port".parse().expect("a name");
+    let request = drill.join(&port);
+    let request = request.to_str().expect("text");
+    drill.decide(&founders, &["admit", "--request", request]).await;
+    drill.until("it follows", || drill.is_ready(&port)).await;
+    let device = drill.enrol(&port, label, kinds).await;
+    drill.decide(&founders, &["expel", port.as_str()]).await;
+    drill.leave(&port);
+    device
+}
+
 /// What the node answers to each: its kind, and the rule's code where a rule refused it; nothing where it waits.
 async fn answers(drill: &Drill, party: &PartyId, events: &[SignedEvent]) -> Vec<String> {
     let bytes: Vec<&[u8]> = events.iter().map(SignedEvent::bytes).collect();
@@ -172,14 +212,16 @@ async fn a_node_refuses_every_kind_of_event_by_a_device_that_may_not_sign_it() {
     let mut member = Member { signer, next: 20 };
 
     let all: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| !kind.is_members_own()).collect();
-    let names = ["stranger", "other", "rotated", "revoked", "expired"];
-    let [stranger, other, rotated, revoked, expired] = names.map(|name| device(&desk, name));
+    let names = ["stranger", "other", "rotated", "revoked", "expired", "suspended"];
+    let [stranger, other, rotated, revoked, expired, suspended] =
+        names.map(|name| device(&desk, name));
     let end = clock::now().plus(2_000);
     let mut events = vec![
         member.enrols(&expired, &all, Some(end)),
         member.enrols(&other, &[Kind::Attempt], None),
         member.enrols(&rotated, &all, None),
         member.enrols(&revoked, &all, None),
+        member.enrols(&suspended, &all, None),
         member.says(&revoked, Action::Revoke { suspected_since: None }),
     ];
     for event in &events {
@@ -195,7 +237,15 @@ async fn a_node_refuses_every_kind_of_event_by_a_device_that_may_not_sign_it() {
     let mut rotation = rotated.says(1, UNIT, rotation);
     (rotation.subject, rotation.place) = (subject, None);
     events.push(rotated.sign(rotation));
-    drill.prove(&party, &events[5]).await;
+    drill.prove(&party, &events[6]).await;
+    suspend(&mut drill, &party, &suspended).await;
+    let outsider = expelled(&mut drill, "outsider", &all).await;
+    // The node that is asked has the block of it, whoever proved it.
+    let gone = || async {
+        let view = drill.client(&party).call(&GetMembers::default()).await.expect("members");
+        view.members.iter().all(|member| member.party.0 != *outsider.keyed.id.party())
+    };
+    drill.until("the party is no member", gone).await;
 
     let states = [
         (&stranger, "waits"),
@@ -203,6 +253,8 @@ async fn a_node_refuses_every_kind_of_event_by_a_device_that_may_not_sign_it() {
         (&rotated, "rule_violation wrong_key"),
         (&revoked, "revoked_key revoked_key"),
         (&expired, "rule_violation device_expired"),
+        (&suspended, "revoked_key suspended_key"),
+        (&outsider, "rule_violation not_member"),
     ];
     for (device, expected) in states {
         // What it is enrolled for is not what is looked at here; and its key is everybody's own to change.

@@ -190,10 +190,12 @@ struct Places {
     before: PathBuf,
 }
 
+type Step = fn(&Places) -> Result<(), Failure>;
+
 /// The steps, in their order. Each does nothing where it was done: after a crash between any two, or in one, the same
 /// command goes on. The configuration comes first: it holds for the keys before as well, and without it a node does
 /// not start under the new ones.
-const STEPS: [fn(&Places) -> Result<(), Failure>; 4] =
+const STEPS: [Step; 4] =
     [Places::note_in_config, Places::bring_along, Places::put_away, Places::put_in_place];
 
 fn finish(home: &Path) -> Result<Finished, Failure> {

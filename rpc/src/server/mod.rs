@@ -3,7 +3,7 @@
 //! Invariant: what a caller can hold is bounded. A connection has a head and a body that must come
 //! in time and an answer that must be taken in time; an address has so many connections, calls and WebSockets
 //! at once and so many requests a second; only a request that is whole counts against what the node answers at
-//! once. Whoever takes all of one kind of place takes none of another: [`places`].
+//! once. Whoever takes all of one kind of place takes none of another: `places`.
 //!
 //! TLS, where the node has a certificate, is shaken hands on in the same time as a head must come.
 

@@ -29,8 +29,11 @@ async fn told(client: &Client) -> Option<ParamsView> {
     }
 }
 
+/// The pace that a node keeps. A node is ready a moment before its engine has said it.
 async fn pace_s(drill: &Drill, party: &PartyId) -> f64 {
-    http::metric(&drill.home(party).url, "consign_consensus_pace_seconds").await
+    let pace = || http::metric(&drill.home(party).url, "consign_consensus_pace_seconds");
+    drill.until("the engine says its pace", || async { pace().await > 0.0 }).await;
+    pace().await
 }
 
 async fn restart(drill: &Drill, party: &PartyId) {

@@ -7,8 +7,10 @@ use consign_rpc::client::Credentials;
 use consign_rpc::tls::{Chain, Client, Key, TlsError};
 use consign_rpc::token::Secret;
 
+use consign_types::causes::on_one_line;
+
 use crate::args::Global;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::keys::read_private;
 
 /// Bytes of a file of secrets.
@@ -55,7 +57,7 @@ fn certificates(path: &Path) -> Result<Chain, Failure> {
 }
 
 fn unusable(path: &Path, error: &TlsError) -> Failure {
-    let message = format!("{}: {}", path.display(), chain(error));
+    let message = format!("{}: {}", path.display(), on_one_line(error));
     Failure::usage("bad_certificate", message, "name certificates and their key in PEM")
 }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::Path;
 
+use consign_types::causes::on_one_line;
+
 /// What the process says to its caller; the table is in `consign --help`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
@@ -61,7 +63,7 @@ impl Failure {
 
     /// A file or directory that could not be `verb`ed.
     pub fn file(verb: &str, path: &Path, cause: impl std::error::Error) -> Self {
-        let message = format!("cannot {verb} {}: {}", path.display(), chain(&cause));
+        let message = format!("cannot {verb} {}: {}", path.display(), on_one_line(&cause));
         Self::operational("file", message, "check that the path exists and who owns it")
     }
 }
@@ -74,18 +76,6 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-/// An error with its causes, in one line: whoever prints, prints the chain.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

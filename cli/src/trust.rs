@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use consign_ledger::passport::{SetLink, advanced};
 use consign_rpc::params::GetSets;
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::audit::fetch::write;
 use crate::console::{Console, Report};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::node::{Node, within};
 use crate::verify::read_trust;
 
@@ -143,11 +144,11 @@ async fn advance(console: &Console, global: &Global, args: AdvanceArgs) -> Resul
     let links = told.links.iter().map(|link| SetLink::from_bytes(&link.0));
     let links = links.collect::<Result<Vec<_>, _>>().map_err(|e| {
         let help = "ask another member's node";
-        Failure::new(Exit::Integrity, "bad_change", chain(&e), help)
+        Failure::new(Exit::Integrity, "bad_change", on_one_line(&e), help)
     })?;
     let mut after = advanced(&before, &links).map_err(|e| {
         let help = "ask another member's node; if that says the same, the trust file is not of this network's history";
-        Failure::new(Exit::Trust, "bad_change", chain(&e), help)
+        Failure::new(Exit::Trust, "bad_change", on_one_line(&e), help)
     })?;
     let new = args.logs.iter().filter(|log| !before.logs.contains(log));
     after.logs.extend(new.cloned());
@@ -160,7 +161,7 @@ async fn advance(console: &Console, global: &Global, args: AdvanceArgs) -> Resul
     // What cannot be read back helps nobody.
     Trust::from_json(&text).map_err(|e| {
         let help = "a witness shares no name and no key with another, a validator or the log";
-        Failure::usage("bad_trust", chain(&e), help)
+        Failure::usage("bad_trust", on_one_line(&e), help)
     })?;
     // A copy is wanted whether or not anything changed.
     let is_new = !file.exists() || read_trust(&file).ok().as_ref() != Some(&after);

@@ -11,8 +11,28 @@ use consign_types::place::Place;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
+/// Whether an event that was refused may be taken later, without anything being changed about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// The same bytes are refused again.
+    Never,
+    /// The sender may try again.
+    Later,
+    /// What the event refers to may be on its way: a node keeps the event for a while.
+    Waits,
+}
+
+impl Retry {
+    const fn or(self, other: Self) -> Self {
+        match self {
+            Self::Never => other,
+            Self::Later | Self::Waits => self,
+        }
+    }
+}
+
 macro_rules! rejections {
-    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty,)* })? = $code:literal, $sentence:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty,)* })? = $code:literal $($retry:ident)?, $sentence:literal;)*) => {
         /// A rule that an event breaks.
         #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
         #[allow(missing_docs, reason = "fields are the values named in the sentence")]
@@ -28,6 +48,14 @@ macro_rules! rejections {
 
             /// Every code there is.
             pub const CODES: &'static [&'static str] = &[$($code,)*];
+
+            /// Code, sentence with the names of its values, and whether to try again: one row for each rule.
+            pub const TABLE: &'static [(&'static str, &'static str, Retry)] =
+                &[$(($code, $sentence, Retry::Never $(.or(Retry::$retry))?),)*];
+
+            const fn retry(&self) -> Retry {
+                match self { $(Self::$name $({ $($field: _,)* })? => Retry::Never $(.or(Retry::$retry))?,)* }
+            }
         }
     };
 }
@@ -36,7 +64,7 @@ rejections! {
     /// Meant for another network.
     ForeignNetwork = "foreign_network", "the event is for another network";
     /// Nobody enrolled this signer.
-    UnknownDevice { signer: SignerId, } = "unknown_device", "{signer} is not enrolled";
+    UnknownDevice { signer: SignerId, } = "unknown_device" Waits, "{signer} is not enrolled";
     /// The key id is not that of the signer's present key.
     WrongKey { signer: SignerId, } = "wrong_key", "the key in the event is not the present key of {signer}";
     /// The enrolment does not cover this kind of event.
@@ -48,13 +76,13 @@ rejections! {
     /// The sequence number was used, or closed by a floor.
     SequenceUsed { signer: SignerId, sequence: u64, } = "sequence_used", "sequence number {sequence} of {signer} was used or closed before";
     /// The number would leave too many missing below it.
-    SequenceGap { signer: SignerId, sequence: u64, high: u64, } = "sequence_gap", "sequence number {sequence} of {signer} is too far above {high}: send the missing ones first, or raise the floor";
+    SequenceGap { signer: SignerId, sequence: u64, high: u64, } = "sequence_gap" Later, "sequence number {sequence} of {signer} is too far above {high}: send the missing ones first, or raise the floor";
     /// A floor above the event's own number.
     FloorAboveSequence { sequence: u64, floor: u64, } = "floor_above_sequence", "the floor {floor} is above the event's own sequence number {sequence}";
     /// The subject is not what this kind of event is about.
     WrongSubject { kind: Kind, } = "wrong_subject", "an event of kind {kind} is not about such a subject";
     /// No such unit.
-    UnknownUnit { unit: UnitId, } = "unknown_unit", "{unit} is not registered";
+    UnknownUnit { unit: UnitId, } = "unknown_unit" Waits, "{unit} is not registered";
     /// The number is taken.
     UnitKnown { unit: UnitId, } = "unit_known", "{unit} is registered already";
     /// The number is another member's own.
@@ -80,7 +108,7 @@ rejections! {
     /// An offer is open.
     OfferOpen { unit: UnitId, offer: EventId, } = "offer_open", "offer {offer} of {unit} is open";
     /// No such offer is open.
-    NoSuchOffer { unit: UnitId, offer: EventId, } = "no_such_offer", "offer {offer} of {unit} is not open";
+    NoSuchOffer { unit: UnitId, offer: EventId, } = "no_such_offer" Waits, "offer {offer} of {unit} is not open";
     /// The offer ran out.
     OfferExpired { offer: EventId, until: Millis, } = "offer_expired", "offer {offer} ran out at {until}";
     /// The offer would be over before it begins.
@@ -98,7 +126,7 @@ rejections! {
     /// The basis is not how the party holds the unit now.
     StaleBasis { unit: UnitId, basis: EventId, } = "stale_basis", "{basis} is not the event by which {unit} is held now";
     /// The basis of a handover is not an event by which anybody held the unit so far.
-    UnknownBasis { unit: UnitId, basis: EventId, } = "unknown_basis", "{basis} is not an event by which {unit} is or was held";
+    UnknownBasis { unit: UnitId, basis: EventId, } = "unknown_basis" Waits, "{basis} is not an event by which {unit} is or was held";
     /// Seals differ, and no exception says so.
     SealsDiffer { unit: UnitId, } = "seals_differ", "the seals found on {unit} are not those on record, and no exception says so";
     /// An authority holds it.
@@ -132,7 +160,7 @@ rejections! {
     /// The delivery lacks what was booked.
     FactorMissing { factor: DeliveryFactor, } = "factor_missing", "the delivery lacks the booked factor {factor}";
     /// Nothing of that name waits for a consent.
-    NoSuchProposal { unit: UnitId, proposal: EventId, } = "no_such_proposal", "nothing named {proposal} about {unit} waits for a consent";
+    NoSuchProposal { unit: UnitId, proposal: EventId, } = "no_such_proposal" Waits, "nothing named {proposal} about {unit} waits for a consent";
     /// The proposal does not need this party's consent, or has it.
     ConsentNotAsked { unit: UnitId, signer: PartyId, } = "consent_not_asked", "the proposal about {unit} does not wait for the consent of {signer}";
     /// Too many proposals at once.
@@ -154,7 +182,7 @@ rejections! {
     /// Only what was lost is found.
     NotLost { unit: UnitId, } = "not_lost", "unit {unit} is not lost";
     /// The block is full for this event.
-    BlockFull = "block_full", "the block has no room for this event";
+    BlockFull = "block_full" Later, "the block has no room for this event";
     /// A key that its member revoked signs nothing any more.
     RevokedKey { signer: SignerId, at: Millis, } = "revoked_key", "the key of {signer} was revoked at {at}";
     /// A key that evidence named signs nothing any more.
@@ -180,7 +208,7 @@ rejections! {
     /// Too many proposals wait.
     TooManyMotions { party: PartyId, } = "too_many_motions", "too many proposals of {party} wait for a decision, or some of it and many of all";
     /// No such proposal.
-    UnknownMotion { proposal: EventId, } = "unknown_motion", "no proposal {proposal} is known";
+    UnknownMotion { proposal: EventId, } = "unknown_motion" Waits, "no proposal {proposal} is known";
     /// Decided, or its time is over.
     MotionClosed { proposal: EventId, } = "motion_closed", "nobody can vote on proposal {proposal} any more";
     /// The same vote again.
@@ -196,7 +224,7 @@ rejections! {
     /// Too many keys of one signer.
     TooManyKeys { signer: SignerId, } = "too_many_keys", "{signer} had 16 keys before this one: revoke it, and enrol the device under another name";
     /// A correction of what its signer never brought to the log.
-    NotOnRecord { event: EventId, } = "not_on_record", "event {event} is not on record: its number was never used";
+    NotOnRecord { event: EventId, } = "not_on_record" Waits, "event {event} is not on record: its number was never used";
     /// The enrolment had an end.
     DeviceExpired { signer: SignerId, until: Millis, } = "device_expired", "the enrolment of {signer} ended at {until}";
     /// The enrolment would be over before it begins.
@@ -208,29 +236,11 @@ rejections! {
 impl Rejection {
     /// Whether the same event may be taken later, without anything being changed about it.
     pub const fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownDevice { .. }
-                | Self::SequenceGap { .. }
-                | Self::UnknownUnit { .. }
-                | Self::NoSuchOffer { .. }
-                | Self::NoSuchProposal { .. }
-                | Self::UnknownBasis { .. }
-                | Self::NotOnRecord { .. }
-                | Self::BlockFull
-        )
+        matches!(self.retry(), Retry::Later | Retry::Waits)
     }
 
     /// Whether what the event refers to may still be on its way.
     pub const fn waits(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownDevice { .. }
-                | Self::UnknownUnit { .. }
-                | Self::NoSuchOffer { .. }
-                | Self::NoSuchProposal { .. }
-                | Self::UnknownBasis { .. }
-                | Self::NotOnRecord { .. }
-        )
+        matches!(self.retry(), Retry::Waits)
     }
 }

@@ -30,6 +30,13 @@ pub struct Governance {
     pub due: Vec<EventId>,
 }
 
+impl Governance {
+    /// Proposals that may still come in force, as they are now: those that are voted on, then those that are decided.
+    pub fn waiting(&self) -> Vec<EventId> {
+        self.open.iter().chain(&self.due).copied().collect()
+    }
+}
+
 /// A proposal and its votes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proposal {

@@ -16,9 +16,9 @@ use consign_types::trust::Trust;
 use consign_types::validator::ValidatorSet;
 use tracing::{info, warn};
 
-use crate::causes::on_one_line;
 use crate::state::{Committed, sure};
 use crate::store::{By, Fault, Keeping};
+use consign_types::causes::on_one_line;
 
 /// A file that holds, and whom it names.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,10 +11,10 @@ use consign_types::invite::{INVITE_WINDOW_MAX_MS, Invite, Offered};
 use consign_types::party::{PartyId, SignerId};
 use consign_types::time::Millis;
 
-use crate::causes::on_one_line;
 use crate::clock;
 use crate::state::{Committed, sure};
 use crate::store::REQUESTS_MAX;
+use consign_types::causes::on_one_line;
 
 /// Bytes of a request as it is kept.
 const REQUEST_BYTES_MAX: usize = 8 * 1024;

@@ -1,7 +1,6 @@
 //! `consignd`: the only room with clock, disk and network; it drives the others.
 
 pub mod answer;
-pub mod causes;
 pub mod check;
 pub mod clock;
 pub mod config;

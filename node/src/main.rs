@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use consign_node::causes::causes;
 use consign_node::config::{Config, ConfigError, LogFormat, Problem, Sources, effective};
 use consign_node::doctor::{self, Questions};
+use consign_types::causes::causes;
 use consign_types::signature_line::judge_lines;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;

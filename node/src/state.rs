@@ -21,10 +21,10 @@ use consign_types::witness::Witness;
 use tokio::sync::watch;
 use tracing::{error, info};
 
-use crate::causes::on_one_line;
 use crate::clock;
 use crate::executor;
 use crate::store::{Fault, SetInForce, Store, Tip};
+use consign_types::causes::on_one_line;
 
 /// How far the chain is here.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

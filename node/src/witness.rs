@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use consign_ledger::log;
 use consign_types::block::TreeSize;
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::{self, Checkpoint, Cosignature};
 use consign_types::digest::TreeRoot;
 use consign_types::note::{Note, NoteSignature, SIGNATURES_MAX};
@@ -268,7 +269,7 @@ async fn post(
         .body(Full::new(Bytes::from(body)))
         .map_err(|e| e.to_string())?;
     let exchange = async {
-        let answer = http.request(request).await.map_err(|e| chain(&e))?;
+        let answer = http.request(request).await.map_err(|e| on_one_line(&e))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|e| e.to_string())?.to_bytes();
@@ -289,16 +290,4 @@ fn client() -> Http {
         .enable_http1()
         .wrap_connector(tcp);
     Client::builder(TokioExecutor::new()).build(https)
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

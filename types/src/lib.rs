@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod block;
+pub mod causes;
 pub mod certificate;
 pub mod checkpoint;
 pub mod claim;

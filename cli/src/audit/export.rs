@@ -12,6 +12,7 @@ use consign_ledger::passport;
 use consign_ledger::replay::is_record;
 use consign_rpc::params::GetPassport;
 use consign_types::block::BlockRecord;
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::event::SignedEvent;
 use consign_types::policy::policy;
@@ -26,7 +27,7 @@ use super::scan::Scan;
 use super::source::Source;
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::node::{Node, within};
 use crate::verify::read_trust;
 
@@ -198,8 +199,9 @@ fn rows(
         None => (Box::new(io::stdout().lock()), None),
     };
     let mut rows = csv::Writer::from_writer(file);
-    let unwritable =
-        |e: csv::Error| Failure::operational("output", chain(&e), "check the disk, or the pipe");
+    let unwritable = |e: csv::Error| {
+        Failure::operational("output", on_one_line(&e), "check the disk, or the pipe")
+    };
     let bar = console.bar(size.0);
     // Events come before the record that tells their block and time.
     let (mut open, mut scan, mut last) = (Vec::new(), Scan::default(), None);
@@ -274,8 +276,11 @@ async fn bundle(
         let bytes = within(global.patience(), node.call(params)).await?.passport.0;
         // What does not hold now will not hold where it is needed.
         passport::read(&bytes, trust).map_err(|e| {
-            let message =
-                format!("the passport of {unit} from {} does not hold: {}", node.url(), chain(&e));
+            let message = format!(
+                "the passport of {unit} from {} does not hold: {}",
+                node.url(),
+                on_one_line(&e)
+            );
             Failure::new(Exit::Integrity, "integrity", message, "ask another node")
         })?;
         // No two units have one name: a `-` of the number is doubled.
@@ -285,7 +290,7 @@ async fn bundle(
     let text = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
     write(&out.join("network.trust.json"), &text)?;
     let policy = policy(trust)
-        .map_err(|e| Failure::operational("policy", chain(&e), "check the trust file"))?;
+        .map_err(|e| Failure::operational("policy", on_one_line(&e), "check the trust file"))?;
     write(&out.join("policy.txt"), policy.as_bytes())?;
     let dir = out.display();
     let what = format!("{} passports, the trust file, and the policy for other tools", units.len());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use consign_types::block::{BlockRecord, Height};
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::{self, Checkpoint, NotProven, Proven, cosigner_key};
 use consign_types::codec::Canonical as _;
 use consign_types::note::{KeyType, Note, VerifierKey};
@@ -12,7 +13,6 @@ use consign_types::validator::ValidatorSet;
 use super::entries::{self, WIDTH};
 use super::finding::{Code, Finding};
 use super::source::Source;
-use crate::failure::chain;
 use crate::instant;
 
 /// A checkpoint that a quorum of the trusted validators cosigned.
@@ -30,7 +30,11 @@ pub struct Judged {
 /// What is wrong with it.
 pub fn judge(text: String, source: &str, trust: &Trust) -> Result<Judged, Finding> {
     let bad = |code, why: &dyn std::error::Error| {
-        Finding::new(code, source, format!("its checkpoint is not to be trusted: {}", chain(why)))
+        Finding::new(
+            code,
+            source,
+            format!("its checkpoint is not to be trusted: {}", on_one_line(why)),
+        )
     };
     let note: Note = text.parse().map_err(|e| bad(Code::BadCheckpoint, &e))?;
     let proven = trust.clone().at(instant::now()).verify_by_any(&note);
@@ -88,9 +92,10 @@ pub fn by_set_in_force(
         )));
     }
     // One note may bear a quorum of several sets, where most keys stayed.
-    let note: Note = judged.text.parse().map_err(|e| bad(chain(&e)))?;
-    let proven = checkpoint::verify(&note, &trust.origin, set)
-        .map_err(|e| bad(format!("of the validator set that was in force there, {}", chain(&e))))?;
+    let note: Note = judged.text.parse().map_err(|e| bad(on_one_line(&e)))?;
+    let proven = checkpoint::verify(&note, &trust.origin, set).map_err(|e| {
+        bad(format!("of the validator set that was in force there, {}", on_one_line(&e)))
+    })?;
     Ok(Proven { witnessed: judged.proven.witnessed.clone(), ..proven })
 }
 

@@ -5,6 +5,7 @@ use std::sync::RwLock;
 
 use consign_ledger::replay::{Block, Broken, KeyOf, Replay, Wrong, is_record};
 use consign_types::block::TreeSize;
+use consign_types::causes::on_one_line;
 use consign_types::digest::NetworkId;
 use consign_types::event::{NotVerified, SignedEvent, Verified};
 use consign_types::limits::BLOCK_EVENTS_MAX;
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 use super::entries::{self, WIDTH};
 use super::finding::{Code, Finding};
 use super::source::Source;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 
 /// How far the rules were run, and what stopped them.
 #[derive(Debug)]
@@ -139,5 +140,5 @@ fn of(source: &str, broken: &Broken) -> Finding {
         Wrong::Map(_) => Code::Damaged,
         _ => Code::WrongLeaf,
     };
-    Finding::new(code, source, chain(broken)).at(broken.leaf.0)
+    Finding::new(code, source, on_one_line(broken)).at(broken.leaf.0)
 }

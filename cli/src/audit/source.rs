@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use consign_ledger::log::TilePath;
 use consign_rpc::token::Secret;
+use consign_types::causes::on_one_line;
 use consign_types::limits::LOG_ENTRY_BYTES_MAX;
 use consign_types::note::NOTE_BYTES_MAX;
 use ureq::Agent;
 
 use crate::args::Global;
 use crate::credentials::token_for;
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 
 /// The largest file of a log: a bundle of 256 entries, each behind its length.
 const FILE_BYTES_MAX: u64 = 256 * (2 + LOG_ENTRY_BYTES_MAX as u64);
@@ -151,7 +152,7 @@ fn get(
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {}", token.reveal()));
     }
-    let mut answer = request.call().map_err(|e| failed(chain(&e)))?;
+    let mut answer = request.call().map_err(|e| failed(on_one_line(&e)))?;
     match answer.status().as_u16() {
         200 => {}
         404 | 410 => return Ok(None),
@@ -163,5 +164,5 @@ fn get(
         status => return Err(failed(format!("answers with status {status}"))),
     }
     let body = answer.body_mut().with_config().limit(bytes_max).read_to_vec();
-    body.map(Some).map_err(|e| failed(chain(&e)))
+    body.map(Some).map_err(|e| failed(on_one_line(&e)))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use consign_ledger::log::{Mirror, TilePath, frontier_at, read_tile};
 use consign_types::block::TreeSize;
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::Checkpoint;
 use consign_types::digest::Digest;
 use consign_types::note::Note;
@@ -19,7 +20,7 @@ use super::entries::WIDTH;
 use super::fetch::write;
 use super::scan::Scan;
 use super::source::Source;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::verify::read_trust;
 
 const FORMAT: &str = "consign-audit-v1";
@@ -138,7 +139,7 @@ impl State {
     fn checkpoint(&self, name: &str, text: &str) -> Result<Checkpoint, Failure> {
         let parsed = text.parse::<Note>().and_then(|note| Checkpoint::from_text(note.text()));
         parsed.map_err(|e| {
-            let message = format!("{} is damaged: {}", self.path(name).display(), chain(&e));
+            let message = format!("{} is damaged: {}", self.path(name).display(), on_one_line(&e));
             Failure::operational(
                 "damaged",
                 message,

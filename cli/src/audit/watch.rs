@@ -11,13 +11,15 @@ use axum::routing::get;
 use consign_ledger::replay::Replay;
 use serde_json::json;
 
+use consign_types::causes::on_one_line;
+
 use super::finding::{self, Finding};
 use super::report::Audit;
 use super::round::{self, Step};
 use super::source::agent;
 use super::state::State;
 use crate::console::Console;
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::instant;
 
 /// Audits once.
@@ -93,7 +95,7 @@ fn tell(console: &Console, webhook: Option<&str>, audit: &Audit, told: &mut Told
             .post(url)
             .header("content-type", "application/cloudevents+json")
             .send(body)
-            .map_err(|e| chain(&e))
+            .map_err(|e| on_one_line(&e))
             .and_then(|answer| match answer.status() {
                 status if status.is_success() => Ok(()),
                 status => Err(format!("answers with status {status}")),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use consign_rpc::views::{DeviceStatus, DeviceView, EventStatus};
+use consign_types::causes::on_one_line;
 use consign_types::claim::Claim;
 use consign_types::digest::encode_hex;
 use consign_types::event::{Action, Subject};
@@ -15,7 +16,7 @@ use super::scope::{Scope, ScopeArgs};
 use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::event::{self, progress};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::node::Node;
 
 /// `consign device claim`.
@@ -67,7 +68,7 @@ impl Report for Enrolled {
 pub async fn run(console: &Console, global: &Global, args: ClaimArgs) -> Result<(), Failure> {
     let claim: Claim = args.claim.trim().parse().map_err(|e| {
         let help = "ask for the whole string that `consign device new` printed";
-        Failure::new(Exit::Refused, "bad_claim", chain(&e), help)
+        Failure::new(Exit::Refused, "bad_claim", on_one_line(&e), help)
     })?;
     let party = claim.device().party().clone();
     if let Some(other) = args.party.filter(|named| *named != party) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use consign_rpc::views::EventStatus;
+use consign_types::causes::on_one_line;
 use consign_types::event::{Action, SignedEvent, Subject};
 use consign_types::party::SignerId;
 use consign_types::time::Millis;
@@ -13,7 +14,7 @@ use super::member::{self, MemberArgs};
 use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::event::{self, progress};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::instant;
 
 /// `consign device revoke`.
@@ -86,7 +87,7 @@ pub async fn testimony(
     let bytes = event::read(&args.file)?;
     let testified = SignedEvent::decode_submitted(&bytes).map_err(|e| {
         let help = "file the exact bytes that the device signed; nothing was sent";
-        Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
+        Failure::new(Exit::Refused, "malformed_event", on_one_line(&e), help)
     })?;
     let said = testified.event();
     let (device, subject) = (said.signer.clone(), said.subject.clone());

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use consign_types::causes::on_one_line;
 use consign_types::claim::{Claim, DeviceClass};
 use consign_types::digest::NetworkId;
 use consign_types::es256;
@@ -22,7 +23,7 @@ use consign_types::party::{PartyId, SignerId};
 use consign_types::signer_key::SignerKey;
 
 use super::scope::Scope;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::instant;
 
 const COLUMNS: [&str; 9] =
@@ -171,7 +172,7 @@ impl Cells<'_> {
                 self.wrong("claim", "a claim holds key and possession; give one or the other")
             );
         }
-        let claim: Claim = text.parse().map_err(|e| self.wrong("claim", chain(&e)))?;
+        let claim: Claim = text.parse().map_err(|e| self.wrong("claim", on_one_line(&e)))?;
         let device = claim.device().clone();
         if claim.network() != network {
             return Err(self.wrong("claim", format!("it is for network {}", claim.network())));

@@ -7,13 +7,14 @@ use std::time::Instant;
 use clap::ValueEnum;
 use consign_rpc::params::{GetEvent, GetEventStatus, SubmitEvent, Wait};
 use consign_rpc::views::{Base64, EventStatus, EventView, Submitted};
+use consign_types::causes::on_one_line;
 use consign_types::digest::EventId;
 use consign_types::event::{Kind, SignedEvent};
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::node::{Node, timed_out, within};
 use crate::unit::stage;
 
@@ -98,7 +99,7 @@ pub(crate) async fn submit(
 ) -> Result<(), Failure> {
     let signed = SignedEvent::decode_submitted(bytes).map_err(|e| {
         let help = "make the bytes with `consign event sign`; nothing was sent";
-        Failure::new(Exit::Refused, "malformed_event", chain(&e), help)
+        Failure::new(Exit::Refused, "malformed_event", on_one_line(&e), help)
     })?;
     let node = Node::first(global).await?;
     let sent = send(console, global, &node, &signed, wait).await?;

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use consign_ledger::evidence::{self, Believed, Evidence};
 use consign_rpc::params::{GetEvidence, SubmitEvidence};
 use consign_rpc::views::{Base64, EvidencePage, EvidenceView, ReportedView, Text};
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 use consign_types::event::{Action, Event, SignedEvent, Subject};
@@ -22,7 +23,7 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::event::{self, Stage};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys;
 use crate::node::{Node, within};
@@ -99,7 +100,7 @@ async fn submit(console: &Console, global: &Global, args: SubmitArgs) -> Result<
             let accused = evidence::verify(&file, Believed::from(&trust)).map_err(|e| {
                 let help =
                     "it does not hold for whoever believes this trust file; nothing was signed";
-                Failure::new(Exit::Integrity, "bad_evidence", chain(&e), help)
+                Failure::new(Exit::Integrity, "bad_evidence", on_one_line(&e), help)
             })?;
             accused.iter().find_map(|accused| accused.who.signer()).map(Text)
         }
@@ -182,7 +183,7 @@ fn read(bytes: &[u8]) -> Result<Evidence, Failure> {
         let why = format!("{} bytes; evidence has {EVIDENCE_BYTES_MAX} at most", bytes.len());
         return Err(no_evidence(why));
     }
-    Evidence::from_bytes(bytes).map_err(|error| no_evidence(chain(&error)))
+    Evidence::from_bytes(bytes).map_err(|error| no_evidence(on_one_line(&error)))
 }
 
 fn other_file(url: &str) -> Failure {

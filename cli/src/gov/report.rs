@@ -65,7 +65,11 @@ fn stage(view: &ProposalView) -> String {
             format!("decided at height {height}; in force from height {} on", view.from)
         }
         ("in-force", Some(height)) => format!("in force from height {height} on"),
-        ("void", _) => "void: when its height came it was not possible any more".to_owned(),
+        ("void", _) => {
+            "void: it was not possible any more when its height came, or another change \
+                        of the same took force first"
+                .to_owned()
+        }
         (stage, _) => stage.to_owned(),
     }
 }

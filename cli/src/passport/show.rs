@@ -7,13 +7,14 @@ use std::path::Path;
 
 use consign_ledger::passport::Passport;
 use consign_rpc::views::{Base64, EventContent, Moment};
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::event::SignedEvent;
 use consign_types::limits::PASSPORT_BYTES_MAX;
 use serde::Serialize;
 
 use crate::console::{Console, Report};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 
 /// The JSON view of a passport: all that stands in the file, but for the proofs, which mean nothing to a reader.
 #[derive(Serialize)]
@@ -65,7 +66,7 @@ pub(super) fn run(console: &Console, file: &Path) -> Result<(), Failure> {
     open.and_then(|mut open| open.read_to_end(&mut bytes))
         .map_err(|e| Failure::file("read", file, e))?;
     let passport = Passport::from_bytes(&bytes).map_err(|e| {
-        let message = format!("{} is no passport: {}", file.display(), chain(&e));
+        let message = format!("{} is no passport: {}", file.display(), on_one_line(&e));
         Failure::new(
             Exit::Integrity,
             "unreadable",

@@ -9,6 +9,7 @@ use std::path::Path;
 use consign_rpc::params::GetConsistency;
 use consign_rpc::views::ConsistencyView;
 use consign_types::block::TreeSize;
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::{Checkpoint, NotProven};
 use consign_types::digest::TreeRoot;
 use consign_types::merkle::{BadProof, ConsistencyProof};
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::node::{Node, within};
 use crate::verify::read_trust;
@@ -136,10 +137,11 @@ fn cosigned(path: &Path, trust: &Trust) -> Result<Checkpoint, Failure> {
         return Err(no_checkpoint(path, "it is larger than any checkpoint"));
     }
     let bytes = fs::read(path).map_err(failed)?;
-    let note: Note =
-        String::from_utf8_lossy(&bytes).parse().map_err(|e| no_checkpoint(path, &chain(&e)))?;
+    let note: Note = String::from_utf8_lossy(&bytes)
+        .parse()
+        .map_err(|e| no_checkpoint(path, &on_one_line(&e)))?;
     let proven = trust.verify_by_any(&note).map_err(|e| {
-        let message = format!("{} is not to be trusted: {}", path.display(), chain(&e));
+        let message = format!("{} is not to be trusted: {}", path.display(), on_one_line(&e));
         let forged = matches!(
             e,
             NotProven::Malformed(_) | NotProven::Signature(_) | NotProven::WitnessSignature(_)

@@ -8,12 +8,12 @@
 use consign_ledger::answers::{Unmet, holder, in_words};
 use consign_ledger::passport::{self, Verified};
 use consign_rpc::params::GetPassport;
+use consign_types::causes::on_one_line;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::failure::chain;
 use crate::node::{Node, urls, within};
 
 /// What a member proved, or why it proved nothing.
@@ -67,7 +67,7 @@ pub async fn ask(global: &Global, trust: &Trust, known: &Verified, fresh: Fresh)
         let answer = match within(global.patience(), asked).await {
             Err(failure) => Err(failure.message),
             Ok(view) => passport::read(&view.passport.0, trust)
-                .map_err(|e| format!("what it sent does not verify: {}", chain(&e))),
+                .map_err(|e| format!("what it sent does not verify: {}", on_one_line(&e))),
         };
         answers.push(match answer {
             Err(says) => Online { node: url, says, answer: Err(()) },

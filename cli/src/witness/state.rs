@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use consign_types::block::TreeSize;
+use consign_types::causes::on_one_line;
 use consign_types::key::SecretKey;
 use consign_types::note::{Note, VerifierKey};
 use consign_types::trust::Trust;
 use consign_types::witness::{Refusal, Seen, decide, remember, state_file};
 use rustix::fs::FlockOperation;
 
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::keys;
 
 /// Stands in a directory that holds what a witness cosigned; its text is the witness' key.
@@ -191,7 +192,8 @@ fn read(dir: &Path, origin: &str, own: &VerifierKey) -> Result<(Seen, String), F
         Err(e) => return Err(Failure::file("read", &path, e)),
     };
     let damaged = |e: &dyn std::error::Error| {
-        let message = format!("{} is not what this witness wrote: {}", path.display(), chain(e));
+        let message =
+            format!("{} is not what this witness wrote: {}", path.display(), on_one_line(e));
         let help = "restore it; without it this witness must not cosign that log";
         Failure::new(Exit::Refused, "state_damaged", message, help)
     };

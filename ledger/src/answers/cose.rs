@@ -8,6 +8,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::cose_receipt::{CoseReceipt, ReceiptKey, TransparentEvent};
 use consign_types::digest::encode_hex;
@@ -16,7 +17,7 @@ use consign_types::party::PartyId;
 use consign_types::trust::Trust;
 
 use super::receipt::{claim, describe};
-use super::{Answer, Verdict, Verification, assembled, broken, chain, unfinished};
+use super::{Answer, Verdict, Verification, assembled, broken, unfinished};
 
 /// What a tagged `COSE_Sign1` begins with; neither a passport nor a text does.
 pub(super) const FIRST_BYTE: u8 = 0xd2;
@@ -31,7 +32,7 @@ pub(super) fn verify(bytes: &[u8], event: Option<&[u8]>, trust: Option<&Trust>) 
     };
     let given = match event.map(SignedEvent::decode).transpose() {
         Ok(given) => given,
-        Err(error) => return broken("unreadable", chain(&error)),
+        Err(error) => return broken("unreadable", on_one_line(&error)),
     };
     let event = match (carried, given) {
         (Some(carried), Some(given)) if carried != given => {
@@ -62,7 +63,7 @@ fn read(bytes: &[u8]) -> Result<(Option<SignedEvent>, CoseReceipt), String> {
     // Of the two forms, the one that it nearly is says what is wrong with it.
     CoseReceipt::from_bytes(bytes)
         .map(|receipt| (None, receipt))
-        .map_err(|error| if is_detached(bytes) { chain(&error) } else { chain(&whole) })
+        .map_err(|error| if is_detached(bytes) { on_one_line(&error) } else { on_one_line(&whole) })
 }
 
 /// Whether these bytes have the label of proofs where an event has that of receipts.
@@ -75,7 +76,7 @@ fn judge(event: &SignedEvent, receipt: &CoseReceipt, trust: Option<&Trust>) -> V
     let (subject, device_time, network) = describe(event.bytes());
     let root = match receipt.root(event) {
         Ok(root) => root,
-        Err(error) => return broken(&subject, chain(&error)),
+        Err(error) => return broken(&subject, on_one_line(&error)),
     };
     let place = format!("leaf {} of {}", receipt.proof.index, receipt.proof.size);
     let time = Answer::new(
@@ -110,7 +111,7 @@ fn judge(event: &SignedEvent, receipt: &CoseReceipt, trust: Option<&Trust>) -> V
         ));
     };
     if let Err(error) = receipt.verify(event, &trust.origin, &key) {
-        return broken(&subject, chain(&error));
+        return broken(&subject, on_one_line(&error));
     }
     let integrity = Answer::new(Verdict::Ok, format!("{place}, root {root}"));
     let trust = format!(

@@ -3,10 +3,11 @@
 use alloc::string::ToString as _;
 use alloc::{borrow::ToOwned as _, format};
 
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::trust::Trust;
 
-use super::{Answer, Verdict, Verification, assembled, broken, chain, untrusted};
+use super::{Answer, Verdict, Verification, assembled, broken, untrusted};
 use crate::evidence::{self, Believed, Evidence, Why};
 
 /// How every evidence file begins: an array of five items, the first of them the name of the format.
@@ -16,7 +17,7 @@ pub(super) const BEGINNING: &[u8] = b"\x85\x73consign/evidence/v1";
 pub(super) fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
     let file = match Evidence::from_bytes(bytes) {
         Ok(file) => file,
-        Err(error) => return broken("evidence", chain(&error)),
+        Err(error) => return broken("evidence", on_one_line(&error)),
     };
     let subject = format!("evidence of {}, {}", file.case.kind(), file.id());
     let Some(trust) = trust else {
@@ -41,8 +42,8 @@ pub(super) fn verify(bytes: &[u8], trust: Option<&Trust>) -> Verification {
             }
         }
         Err(error) if matches!(error.why, Why::Network | Why::Origin | Why::SetLink(_)) => {
-            untrusted(&subject, chain(&error))
+            untrusted(&subject, on_one_line(&error))
         }
-        Err(error) => broken(&subject, chain(&error)),
+        Err(error) => broken(&subject, on_one_line(&error)),
     }
 }

@@ -15,7 +15,7 @@ mod receipt;
 use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use consign_types::limits::PASSPORT_BYTES_MAX;
@@ -197,18 +197,6 @@ pub fn verify(
     };
     found.unmet.extend(asked.of_no_passport());
     found
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn assembled(subject: String, integrity: Answer, trust: Answer, time: Answer) -> Verification {

@@ -6,14 +6,13 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::NotProven;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 
 use super::receipt::trusted;
-use super::{
-    Answer, Asked, Told, Unmet, Verdict, Verification, assembled, broken, chain, untrusted,
-};
+use super::{Answer, Asked, Told, Unmet, Verdict, Verification, assembled, broken, untrusted};
 use crate::passport::{self, BadPassport, BadSetLink, Custodian, Flag, Verified};
 
 /// Verifies the passport in `bytes`, `now` by this machine's clock.
@@ -144,7 +143,7 @@ fn unmet(verified: &Verified, flags: &BTreeSet<Flag>, asked: &Asked, age_s: u64)
 
 /// Whether bytes are wrong, or only nobody trusted stands by them.
 fn refused(error: &BadPassport) -> Verification {
-    let why = chain(error);
+    let why = on_one_line(error);
     let nobody_stands_by_it = match error {
         BadPassport::Checkpoint(cause) => !matches!(
             cause,

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use consign_types::block::BlockRecord;
+use consign_types::causes::on_one_line;
 use consign_types::checkpoint::{Checkpoint, NotProven, Proven};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
@@ -18,17 +19,17 @@ use consign_types::receipt::Receipt;
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
 
-use super::{Answer, Verdict, Verification, assembled, broken, chain, unfinished};
+use super::{Answer, Verdict, Verification, assembled, broken, unfinished};
 
 /// Verifies the receipt `text`.
 pub(super) fn verify(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) -> Verification {
     let receipt: Receipt = match text.parse() {
         Ok(receipt) => receipt,
-        Err(error) => return broken("unreadable", chain(&error)),
+        Err(error) => return broken("unreadable", on_one_line(&error)),
     };
     let claimed = match Checkpoint::from_text(receipt.checkpoint.text()) {
         Ok(claimed) => claimed,
-        Err(error) => return broken("unreadable", chain(&error)),
+        Err(error) => return broken("unreadable", on_one_line(&error)),
     };
     let Some(leaf) = event.or(receipt.extra.as_deref()) else {
         let why = "the receipt does not carry the event that it speaks of";
@@ -66,9 +67,9 @@ pub(super) fn verify(text: &str, event: Option<&[u8]>, trust: Option<&Trust>) ->
             error @ (NotProven::Signature(_)
             | NotProven::WitnessSignature(_)
             | NotProven::Malformed(_)),
-        ) => broken(&subject, chain(&error)),
+        ) => broken(&subject, on_one_line(&error)),
         Err(error) => {
-            let trust = Answer::new(Verdict::NotEstablished, chain(&error));
+            let trust = Answer::new(Verdict::NotEstablished, on_one_line(&error));
             assembled(subject, integrity, trust, unbounded(device_time))
         }
     }

@@ -3,12 +3,12 @@
 //! Evidence is judged against entries of the map alone. Who is named is stopped or counted once for each
 //! fault, however many files show it; nobody is named by anything but its own signatures.
 
-use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::error::Error;
 
 use consign_types::block::Height;
+use consign_types::causes::on_one_line;
 use consign_types::codec::Canonical as _;
 use consign_types::event::{Event, Kind, SignedEvent, Subject};
 use consign_types::limits::MISSING_SEQUENCES_MAX;
@@ -31,7 +31,7 @@ pub fn report<V: StateView>(
     let Subject::Signer(subject) = &event.subject else {
         return Err(Rejection::WrongSubject { kind: Kind::Report });
     };
-    let bad = |error: &dyn Error| Rejection::BadEvidence { why: chain(error) };
+    let bad = |error: &dyn Error| Rejection::BadEvidence { why: on_one_line(error) };
     let file = Evidence::from_bytes(bytes).map_err(|error| bad(&error))?;
     if let Case::LogSignature(_) = file.case {
         let why = "log keys are no entries of the unit map".to_string();
@@ -163,15 +163,4 @@ fn signer(who: &Who) -> Option<SignerId> {
         Who::Device(device) => Some(device.clone()),
         Who::Witness(_) => None,
     }
-}
-
-/// An error with its causes, as one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -303,6 +303,51 @@ fn members_decide_who_the_witnesses_are() {
     assert_eq!(log(&desk).asked(&genesis()), []);
 }
 
+/// Each states all four parameters, as they were when it was made: the later one would take the first one back.
+#[test]
+fn parameters_that_others_overtook_are_void() {
+    let mut desk = Desk::new();
+    let witnesses = Change::Witnesses(vec![witness("w.example/1", "w.example/1")]);
+    let witnesses = proposed(&mut desk, "airline", motion(witnesses));
+    let open = proposed(&mut desk, "airline", motion(interval(300)));
+    let far = Height(desk.context().height.0 + 100);
+    let due = decided(&mut desk, Motion { from: far, ..motion(interval(400)) });
+    assert_eq!(governance(&desk).due, [due]);
+    let first = decided(&mut desk, motion(interval(200)));
+    assert!(matches!(proposal(&desk, &first).stage, Stage::InForce(_)));
+    assert_eq!([open, due].map(|id| proposal(&desk, &id).stage), [Stage::Void; 2]);
+    let left = governance(&desk);
+    assert_eq!(
+        (left.open, left.due),
+        (vec![witnesses], vec![]),
+        "who the witnesses are is another matter"
+    );
+    let late = votes(&desk, "customs", open, true);
+    assert_eq!(desk.submit_verified(&late), Err(Rejection::MotionClosed { proposal: open }));
+
+    // One that is made now is made with these in view.
+    decided(&mut desk, motion(interval(500)));
+    let params: Params = read(&desk.entries, &EntryKey::Params).unwrap();
+    assert_eq!(params, Params { block_interval_ms: 500, ..Params::default() });
+}
+
+/// Members vote at their own nodes: a vote may be at a node before the proposal is.
+#[test]
+fn a_vote_that_comes_before_its_proposal_waits() {
+    let mut desk = Desk::new();
+    let proposal = proposes(&desk, "airline", motion(interval(200)));
+    let id = proposal.signed().id();
+    let vote = votes(&desk, "customs", id, true);
+    let early = Rejection::UnknownMotion { proposal: id };
+    assert!(early.retryable());
+    let mut door = Door::new(&desk.entries, desk.context());
+    assert_eq!(door.admit(&desk.entries, &vote), Err(Refusal::UnknownReference(early)));
+    assert_eq!(door.admit(&desk.entries, &proposal), Ok(()));
+    assert_eq!(door.admit(&desk.entries, &vote), Ok(()));
+    desk.submit_block(&[proposal, vote]).unwrap();
+    assert_eq!(self::proposal(&desk, &id).approvals, ["airline", "customs"].map(party));
+}
+
 #[test]
 fn what_is_decided_waits_for_its_height() {
     let mut desk = Desk::new();

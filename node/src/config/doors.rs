@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::tls::{Tls, TlsFiles};
 use super::tokens::read_tokens;
 use super::values::Value;
-use crate::causes::on_one_line;
+use consign_types::causes::on_one_line;
 
 /// Bytes of a path at which there can be a Unix socket.
 const SOCKET_BYTES_MAX: usize = 107;

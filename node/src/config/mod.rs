@@ -29,9 +29,9 @@ use consign_types::party::PartyId;
 use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
-use crate::causes::on_one_line;
 use crate::keys::{KeyError, Keys, Passphrase, read_receipt_key};
 use crate::pool::Quotas;
+use consign_types::causes::on_one_line;
 
 pub use doors::Doors;
 pub use listeners::Listener;

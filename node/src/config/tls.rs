@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use consign_rpc::tls::{self, Chain, Key, TlsError};
 
-use crate::causes::on_one_line;
 use crate::keys::read_private;
+use consign_types::causes::on_one_line;
 
 /// Bytes of a file of certificates.
 const PEM_BYTES_MAX: usize = 1 << 20;

@@ -20,9 +20,9 @@ use consign_types::genesis::Genesis;
 use libp2p::Multiaddr;
 use serde_json::{Value as Json, json};
 
-use crate::causes::on_one_line;
 use crate::clock;
 use crate::config::{Config, Effective, Listener, Sources, Value, effective};
+use consign_types::causes::on_one_line;
 use judge::{ClockFacts, Finding, PeerState, PortState, Private, Verdict};
 use measure::Asked;
 use standing::Standing;

@@ -50,7 +50,11 @@ impl Standing {
             Ok(None) => Self::of(genesis.validators(), party, "by the genesis"),
             Err(fault) => {
                 let mend = "run `consignd check`, which says what is wrong with it";
-                findings.push(Finding::warn("quorum", crate::causes::on_one_line(&fault), mend));
+                findings.push(Finding::warn(
+                    "quorum",
+                    consign_types::causes::on_one_line(&fault),
+                    mend,
+                ));
                 Self::of(genesis.validators(), party, "by the genesis")
             }
         }

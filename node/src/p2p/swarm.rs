@@ -21,7 +21,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, ping, tcp, yamux};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use crate::causes::on_one_line;
+use consign_types::causes::on_one_line;
 
 use super::inbox::Outlets;
 use super::pending::{Pending, TooMany};

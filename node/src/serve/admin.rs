@@ -15,8 +15,8 @@ use rustix::process::umask;
 use tokio::net::UnixListener;
 use tracing::{info, warn};
 
-use crate::causes::on_one_line;
 use crate::config::{Doors, TlsProblem, read_tokens};
+use consign_types::causes::on_one_line;
 
 /// Who is let in at the port, and where that is read again while the node runs.
 pub struct Entrance {

@@ -2,6 +2,8 @@
 
 use jsonrpsee::core::client::Error as LibraryError;
 
+use consign_types::causes::on_one_line;
+
 use crate::errors::{ErrorKind, RpcError};
 
 /// A call that gave no answer.
@@ -62,7 +64,7 @@ impl ClientError {
                 Some(status) => Self::bad_answer(format!("{url} answered HTTP status {status}")),
                 None => Self::found(
                     ErrorKind::Unreachable,
-                    format!("cannot reach {url}: {}", chain(cause.as_ref())),
+                    format!("cannot reach {url}: {}", on_one_line(cause.as_ref())),
                 ),
             },
             LibraryError::RestartNeeded(cause) => {
@@ -107,20 +109,4 @@ fn refused_with(cause: &(dyn std::error::Error + 'static)) -> Option<u16> {
         HttpError::Rejected { status_code } => Some(*status_code),
         _ => None,
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some errors repeat their cause in their own sentence.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

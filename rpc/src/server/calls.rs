@@ -25,8 +25,11 @@ use crate::params::{
     SubmitRequest, wait_timeout,
 };
 use crate::views::{
-    Base64, BatchItem, ConsistencyView, InclusionView, ReceiptView, Submitted, Text,
+    Base64, BatchItem, ConsistencyView, EvidenceView, InclusionView, ReceiptView, Submitted, Text,
 };
+
+/// Requests that a file of evidence is counted as: a node may check all signatures of a set to judge it.
+const EVIDENCE_COST: usize = 20;
 
 pub(crate) type Node = Arc<dyn Backend>;
 type Module = RpcModule<Node>;
@@ -56,7 +59,7 @@ pub(crate) fn register(to: &mut Module) -> Result<(), RegisterMethodError> {
     call(to, |n: Node, p: GetBlocks| async move { n.blocks(p.cursor, p.limit, p.order).await })?;
     call(to, |n: Node, _: GetMembers| async move { n.members().await })?;
     call(to, receipt)?;
-    call(to, |n: Node, p: SubmitEvidence| async move { n.submit_evidence(p.evidence.0).await })?;
+    submission(to, submit_evidence)?;
     call(to, |n: Node, p: GetEvidence| async move {
         n.evidence(p.evidence_id.map(|id| id.0), p.cursor, p.limit).await
     })?;
@@ -160,6 +163,15 @@ async fn submit_batch(
         items.insert(place, BatchItem::Error(error));
     }
     Ok(items)
+}
+
+async fn submit_evidence(
+    node: Node,
+    params: SubmitEvidence,
+    by: Submitting,
+) -> Result<EvidenceView, RpcError> {
+    by.count(EVIDENCE_COST)?;
+    node.submit_evidence(params.evidence.0).await
 }
 
 async fn inclusion(node: Node, params: GetInclusion) -> Result<InclusionView, RpcError> {

@@ -147,3 +147,19 @@ async fn an_envelope_whose_signature_does_not_hold_counts_twenty_times() {
     let wait = error["retryAfterMs"].as_u64().expect("a time");
     assert!((17_000_000..=18_002_001).contains(&wait), "{wait}");
 }
+
+/// A file has up to as many signatures as a set has validators.
+#[tokio::test]
+async fn a_file_of_evidence_counts_twenty_times() {
+    let limits =
+        ServerLimits { requests_per_second_max: 1, requests_burst_max: 45, ..Default::default() };
+    let door = Door::open(limits).await;
+    let file = json!({ "evidence": Base64(b"a file".to_vec()) });
+    let hand_in = || raw::call(door.address, "audit_submitEvidence", file.clone());
+    for _ in 0..2 {
+        let kept = within(hand_in()).await;
+        assert_eq!(kept["result"]["bytes"], 6, "{kept}");
+    }
+    let refused = within(hand_in()).await;
+    assert_eq!(refused["error"]["data"]["kind"], "rate_limited", "{refused}");
+}

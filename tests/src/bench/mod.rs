@@ -76,7 +76,7 @@ impl Wrong {
 
     /// Because of an error, told with its causes.
     pub fn of(error: impl std::error::Error) -> Self {
-        Self(consign_cli::failure::chain(&error))
+        Self(consign_types::causes::on_one_line(&error))
     }
 }
 

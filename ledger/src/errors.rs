@@ -75,7 +75,7 @@ rejections! {
     ClassNotEnrolled { signer: SignerId, unit: UnitId, } = "class_not_enrolled", "{signer} is not enrolled for units such as {unit}";
     /// The sequence number was used, or closed by a floor.
     SequenceUsed { signer: SignerId, sequence: u64, } = "sequence_used", "sequence number {sequence} of {signer} was used or closed before";
-    /// The number would leave too many missing below it.
+    /// The number would leave too many missing below it, or is too far above.
     SequenceGap { signer: SignerId, sequence: u64, high: u64, } = "sequence_gap" Later, "sequence number {sequence} of {signer} is too far above {high}: send the missing ones first, or raise the floor";
     /// A floor above the event's own number.
     FloorAboveSequence { sequence: u64, floor: u64, } = "floor_above_sequence", "the floor {floor} is above the event's own sequence number {sequence}";
@@ -222,7 +222,7 @@ rejections! {
     /// A first number that is used, or given to the key before.
     FirstNumberTaken { signer: SignerId, first: u64, high: u64, } = "first_number_taken", "the first number of the new key must be above {high}, the highest that {signer} used; {first} is not";
     /// Too many keys of one signer.
-    TooManyKeys { signer: SignerId, } = "too_many_keys", "{signer} had 16 keys before this one: revoke it, and enrol the device under another name";
+    TooManyKeys { signer: SignerId, } = "too_many_keys", "{signer} had 16 keys before this one: a device is revoked and enrolled under another name, the key of a member is replaced by a vote";
     /// A correction of what its signer never brought to the log.
     NotOnRecord { event: EventId, } = "not_on_record" Waits, "event {event} is not on record: its number was never used";
     /// The enrolment had an end.

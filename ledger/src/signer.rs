@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use consign_types::digest::Digest;
 use consign_types::event::{Kind, KindSet};
-use consign_types::limits::{ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX, PAST_KEYS_MAX};
+use consign_types::limits::{
+    ENROL_SCOPES_MAX, MISSING_SEQUENCES_MAX, PAST_KEYS_MAX, SEQUENCE_STEP_MAX,
+};
 use consign_types::place::Place;
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
@@ -74,7 +76,7 @@ pub struct Sequence {
 pub enum BadNumber {
     /// Used, or closed by a floor.
     Used,
-    /// It would leave too many missing.
+    /// It would leave too many missing, or it is too far above the others.
     Gap,
     /// The floor is above the number.
     Floor,
@@ -104,7 +106,8 @@ impl Sequence {
     /// Uses `number` and closes what is missing below `floor`.
     ///
     /// # Errors
-    /// When the number was used or closed, leaves more than 32 missing, or lies below its floor.
+    /// When the number was used or closed, leaves more than 32 missing, is more than 2^32 above the highest, or lies
+    /// below its floor.
     pub fn take(&mut self, number: u64, floor: u64) -> Result<(), BadNumber> {
         if floor > number {
             return Err(BadNumber::Floor);
@@ -116,6 +119,9 @@ impl Sequence {
         let mut missing: Vec<u64> =
             self.missing.iter().copied().filter(|m| *m >= floor && *m != number).collect();
         if number > self.high {
+            if number - self.high > SEQUENCE_STEP_MAX {
+                return Err(BadNumber::Gap);
+            }
             let first = floor.max(self.high + 1);
             // Compared before anything is allocated: the gap may be astronomic.
             if number - first.min(number) > (MISSING_SEQUENCES_MAX - missing.len()) as u64 {
@@ -129,10 +135,15 @@ impl Sequence {
         Ok(())
     }
 
+    /// The first number above all that were used. Steps are too small for anybody to come to the last number there is.
+    pub const fn next(&self) -> u64 {
+        self.high.saturating_add(1)
+    }
+
     /// Closes what is missing.
     fn close(&mut self) {
         self.missing = Vec::new();
-        self.floor = self.high + 1;
+        self.floor = self.next();
     }
 }
 
@@ -162,7 +173,7 @@ impl SignerState {
     /// even numbers that were left out.
     pub fn replace_key(&mut self, key: SignerKey) {
         self.sequence.close();
-        let first = self.sequence.high + 1;
+        let first = self.sequence.next();
         for past in &mut self.past {
             past.below = past.below.min(first);
         }
@@ -319,9 +330,24 @@ mod tests {
     }
 
     #[test]
+    fn no_floor_leads_near_the_last_number_there_is() {
+        let mut sequence = Sequence::default();
+        for number in [u64::MAX, SEQUENCE_STEP_MAX + 1] {
+            assert_eq!(sequence.take(number, number), Err(BadNumber::Gap), "{number}");
+        }
+        assert_eq!(sequence, Sequence::default());
+        let high = u64::MAX - 1;
+        let mut sequence = Sequence { high, missing: Vec::new(), floor: 0 };
+        assert_eq!(sequence.take(u64::MAX, u64::MAX), Ok(()));
+        sequence.close();
+        let closed = Sequence { high: u64::MAX, missing: Vec::new(), floor: u64::MAX };
+        assert_eq!(sequence, closed);
+    }
+
+    #[test]
     fn a_floor_closes_missing_numbers_for_ever() {
         let mut sequence = Sequence::default();
-        assert_eq!(sequence.take(u64::MAX, u64::MAX), Ok(()));
+        assert_eq!(sequence.take(SEQUENCE_STEP_MAX, SEQUENCE_STEP_MAX), Ok(()));
         assert_eq!(sequence.take(7, 0), Err(BadNumber::Used));
         let mut sequence = Sequence::default();
         assert_eq!(sequence.take(10, 9), Ok(()));

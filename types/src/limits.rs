@@ -75,8 +75,16 @@ pub const MISSING_SEQUENCES_MAX: usize = 32;
 /// Holds that may stand on a unit at once.
 pub const HOLDS_MAX: usize = 4;
 
-/// Keys that a signer had before the present one: what it signed under them verifies still.
-pub const PAST_KEYS_MAX: usize = 16;
+/// How far above the highest number that a signer used the next one may be, with a floor. Whoever has a key does not
+/// use up all its numbers with one event.
+pub const SEQUENCE_STEP_MAX: u64 = 1 << 32;
+
+/// Keys before the present one with which a signer may not rotate any more.
+pub const ROTATIONS_MAX: usize = 16;
+
+/// Keys that a signer had before the present one: what it signed under them verifies still. Members replace the key of
+/// one of them even where a thief rotated it as often as it goes.
+pub const PAST_KEYS_MAX: usize = 32;
 
 /// Proposals on a unit that wait for a consent at once.
 pub const PENDING_MAX: usize = 4;

@@ -17,7 +17,7 @@ use crate::entry::StateView;
 use crate::errors::Rejection;
 use crate::unit::{Closed, Custody, Pending, Proposal, UnitState};
 
-/// Lays down that `by` proposes `what`, for which each of `needed` must consent.
+/// Lays down that `by` proposes `what`, for which each of `needed` must consent; where nobody need, it takes effect.
 pub fn propose<V: StateView>(
     tx: &mut Tx<'_, V>,
     unit: &UnitId,
@@ -42,14 +42,13 @@ pub fn propose<V: StateView>(
         }
         state.pending.remove(0);
     }
-    state.pending.push(Pending {
-        event: tx.id(),
-        by: by.clone(),
-        open: needed,
-        until: now.plus(CONSENT_WINDOW_MS),
-        basis,
-        what,
-    });
+    let (event, by, until) = (tx.id(), by.clone(), now.plus(CONSENT_WINDOW_MS));
+    let pending = Pending { event, by, open: needed, until, basis, what };
+    if pending.open.is_empty() {
+        take_effect(tx, &mut state, &pending);
+    } else {
+        state.pending.push(pending);
+    }
     tx.put_and_record(unit, state)
 }
 

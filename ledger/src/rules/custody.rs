@@ -219,9 +219,11 @@ fn need_receiver(receiver: &PartyId, signer: &PartyId) -> Result<(), Rejection> 
     Err(Rejection::NotReceiver { receiver: receiver.clone(), signer: signer.clone() })
 }
 
-fn need_member<V: StateView>(tx: &Tx<'_, V>, party: &PartyId) -> Result<(), Rejection> {
+/// The party can take what is meant for it.
+pub fn need_member<V: StateView>(tx: &Tx<'_, V>, party: &PartyId) -> Result<(), Rejection> {
     match tx.member(party) {
-        Some(_) => Ok(()),
+        Some(member) if member.expelled.is_none() => Ok(()),
+        Some(_) => Err(Rejection::NotMember { party: party.clone() }),
         None => Err(Rejection::UnknownParty { party: party.clone() }),
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use consign_types::event::{Action, Event, Kind, Subject, possession_message};
 use consign_types::key::Signature;
-use consign_types::limits::PAST_KEYS_MAX;
+use consign_types::limits::{ROTATIONS_MAX, SEQUENCE_STEP_MAX};
 use consign_types::party::SignerId;
 use consign_types::signer_key::SignerKey;
 use consign_types::time::Millis;
@@ -96,7 +96,10 @@ pub fn rotate<V: StateView>(
     if first <= high {
         return Err(Rejection::FirstNumberTaken { signer, first, high });
     }
-    if state.past.len() == PAST_KEYS_MAX {
+    if first - high > SEQUENCE_STEP_MAX {
+        return Err(Rejection::SequenceGap { signer, sequence: first, high });
+    }
+    if state.past.len() >= ROTATIONS_MAX {
         return Err(Rejection::TooManyKeys { signer });
     }
     key.verify(&possession_message(event.network, &event.subject, key), possession)

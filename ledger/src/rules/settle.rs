@@ -10,6 +10,7 @@ use consign_types::limits::RETURN_WINDOW_MS;
 use consign_types::party::PartyId;
 use consign_types::unit::UnitId;
 
+use super::custody::need_member;
 use super::{Tx, consent};
 use crate::entry::StateView;
 use crate::errors::Rejection;
@@ -86,7 +87,7 @@ pub fn take_back<V: StateView>(
     tx.put_and_record(unit, state)
 }
 
-/// resolve | A | consent of the contesting parties; the holder is one of them or O | Held(holder), a new basis
+/// resolve | A | consent of the contesting parties that are members; the holder is one of them or O, and a member | Held(holder), a new basis
 pub fn resolve<V: StateView>(
     tx: &mut Tx<'_, V>,
     event: &Event,
@@ -101,10 +102,11 @@ pub fn resolve<V: StateView>(
     if ![holder, claimant, &state.owner].contains(&to) {
         return Err(Rejection::NotAClaimant { unit: unit.clone(), holder: to.clone() });
     }
+    need_member(tx, to)?;
     let signer = event.signer.party();
-    // Two different parties contest: at least one other than the signer is left.
+    // Who was expelled can sign no consent: a unit that it claims would be stopped for ever.
     let mut needed = Vec::from([holder.clone(), claimant.clone()]);
-    needed.retain(|party| party != signer);
+    needed.retain(|party| party != signer && need_member(tx, party).is_ok());
     consent::propose(tx, unit, state, signer, Proposal::Resolve { holder: to.clone() }, needed)
 }
 

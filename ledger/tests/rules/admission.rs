@@ -4,7 +4,9 @@ use consign_ledger::apply::{Executor, apply};
 use consign_ledger::errors::Rejection;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Action, Event, Kind, KindSet, Subject, Verified};
-use consign_types::limits::{BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX, CHILDREN_MAX};
+use consign_types::limits::{
+    BLOCK_EVENTS_MAX, BLOCK_MAP_WRITES_MAX, CHILDREN_MAX, SEQUENCE_STEP_MAX,
+};
 use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use consign_types::unit::{UnitClass, UnitId};
@@ -191,8 +193,17 @@ pub(super) const SIGNERS: &[Case] = &[
         let high = desk.signer(&signer).unwrap().sequence.high();
         (sign(event), refused(Rejection::SequenceGap { signer, sequence: u64::MAX, high }))
     }),
-    ("a floor lets a device go on after any gap", |desk| {
-        (sign(numbered(desk, |_| u64::MAX, u64::MAX)), Expected::Accepted)
+    ("a floor lets a device go on after a gap", |desk| {
+        let event = observation(desk);
+        let number = event.sequence - 1 + SEQUENCE_STEP_MAX;
+        (sign(Event { sequence: number, floor: number, ..event }), Expected::Accepted)
+    }),
+    ("and not after any: one event does not use up all numbers", |desk| {
+        let event = observation(desk);
+        let (signer, high) = (event.signer.clone(), event.sequence - 1);
+        let sequence = high + SEQUENCE_STEP_MAX + 1;
+        let event = sign(Event { sequence, floor: sequence, ..event });
+        (event, refused(Rejection::SequenceGap { signer, sequence, high }))
     }),
     ("a number that a floor closed is refused", |desk| {
         let later = observation(desk);

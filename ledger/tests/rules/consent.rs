@@ -4,10 +4,12 @@ use consign_ledger::errors::Rejection;
 use consign_ledger::unit::{Closed, Custody, Pending, Proposal};
 use consign_types::digest::EventId;
 use consign_types::event::{Action, Reason};
+use consign_types::governance::Motion;
 use consign_types::limits::{CONSENT_WINDOW_MS, RETURN_WINDOW_MS};
 use consign_types::unit::UnitId;
 
-use crate::support::scene::{DAY_MS, DELIVER};
+use crate::support::council::{decided, expel, motion, proposed as moved, voted};
+use crate::support::scene::{DAY_MS, DELIVER, HOLD};
 use crate::support::{Desk, party};
 use crate::{Case, Expected, contested, delivered, held, not_custodian, refused};
 
@@ -166,6 +168,32 @@ pub(super) const CONSENTS: &[Case] = &[
         let (unit, proposal) = to_handler(desk);
         desk.put("handler.dock1", &unit, consent(proposal));
         (desk.say("forwarder.dock1", &unit, consent(proposal)), held("handler"))
+    }),
+    ("who was expelled is not asked", |desk| {
+        let unit = desk.contested("A");
+        decided(desk, Motion { few: true, ..motion(expel("handler")) });
+        let proposal = desk.put("customs.dock1", &unit, resolve("forwarder"));
+        (desk.say("forwarder.dock1", &unit, consent(proposal)), held("forwarder"))
+    }),
+    ("and is not given the unit", |desk| {
+        let unit = desk.contested("A");
+        decided(desk, Motion { few: true, ..motion(expel("handler")) });
+        let event = desk.say("customs.dock1", &unit, resolve("handler"));
+        (event, refused(Rejection::NotMember { party: party("handler") }))
+    }),
+    ("where both were expelled an authority ends it alone", |desk| {
+        let (unit, _) = desk.handed_over("A");
+        desk.put("customs.dock1", &unit, HOLD);
+        let basis = desk.unit(&unit).basis;
+        let handover = desk.offline("airline.dock1", "handler.dock1", &unit, basis);
+        desk.submit_verified(&handover).unwrap();
+        for gone in ["airline", "handler"] {
+            let id = moved(desk, "customs", Motion { few: true, ..motion(expel(gone)) });
+            for by in ["forwarder", "handler"] {
+                voted(desk, by, id, true);
+            }
+        }
+        (desk.say("customs.dock1", &unit, resolve("forwarder")), held("forwarder"))
     }),
     ("nobody else proposes how it ends", |desk| {
         let unit = desk.contested("A");

@@ -6,9 +6,11 @@ use consign_types::digest::Digest;
 use consign_types::event::{
     Action, Condition, DeliveryFactor, Event, ExceptionCode, FactorSet, Kind, Reason, Window,
 };
+use consign_types::governance::Motion;
 use consign_types::time::Millis;
 use consign_types::unit::UnitId;
 
+use crate::support::council::{decided, expel, motion};
 use crate::support::scene::{
     ATTEMPT, DAY_MS, DELIVER, HOLD, NOBODY, RETURN, accept, into, label, seals,
 };
@@ -76,6 +78,12 @@ pub(super) const BEGIN: &[Case] = &[
         let unit = desk.held("A");
         let event = desk.say("forwarder.dock1", &unit, book("stranger", &[]));
         (event, refused(Rejection::UnknownParty { party: party("stranger") }))
+    }),
+    ("and so is one for who was expelled", |desk| {
+        let unit = desk.held("A");
+        decided(desk, Motion { few: true, ..motion(expel("handler")) });
+        let event = desk.say("forwarder.dock1", &unit, book("handler", &[]));
+        (event, refused(Rejection::NotMember { party: party("handler") }))
     }),
 ];
 
@@ -161,6 +169,12 @@ pub(super) const OFFERS: &[Case] = &[
         let unit = desk.held("A");
         let event = sign(desk.offer("forwarder.dock1", &unit, "stranger"));
         (event, refused(Rejection::UnknownParty { party: party("stranger") }))
+    }),
+    ("nor to who was expelled", |desk| {
+        let unit = desk.held("A");
+        decided(desk, Motion { few: true, ..motion(expel("handler")) });
+        let event = sign(desk.offer("forwarder.dock1", &unit, "handler"));
+        (event, refused(Rejection::NotMember { party: party("handler") }))
     }),
     ("nor to oneself", |desk| {
         let unit = desk.held("A");

@@ -3,7 +3,7 @@
 use consign_ledger::errors::Rejection;
 use consign_ledger::signer::PastKey;
 use consign_types::event::{Action, Event, Kind, Subject, Verified};
-use consign_types::limits::PAST_KEYS_MAX;
+use consign_types::limits::{ROTATIONS_MAX, SEQUENCE_STEP_MAX};
 use consign_types::party::SignerId;
 use consign_types::signer_key::SignerSecret;
 
@@ -118,10 +118,17 @@ pub(crate) const ROTATIONS: &[Case] = &[
         let event = sign(changes(desk, first));
         (event, refused(Rejection::FirstNumberTaken { signer, first, high: first }))
     }),
+    ("numbers are not left out without end", |desk| {
+        // The event that rotates has a number too.
+        let (signer, high) = (dock(), high(desk) + 1);
+        let sequence = high + SEQUENCE_STEP_MAX + 1;
+        let event = sign(changes(desk, sequence));
+        (event, refused(Rejection::SequenceGap { signer, sequence, high }))
+    }),
     ("seventeen keys are too many", |desk| {
         let mut state = desk.signer(&dock()).unwrap();
         let past = |n| PastKey { key: key_after(&dock(), 2 + n).public(), below: 0 };
-        state.past = (0..PAST_KEYS_MAX).map(past).collect();
+        state.past = (0..ROTATIONS_MAX).map(past).collect();
         desk.set_signer(&dock(), &state);
         let event = sign(changes(desk, high(desk) + 2));
         (event, refused(Rejection::TooManyKeys { signer: dock() }))

@@ -262,7 +262,7 @@ fn with_another_key(mut state: SignerState, key: PublicKey) -> Result<SignerStat
     if state.keys().any(|known| known == key) {
         return no("that is a key of the party already, or was one");
     }
-    if state.past.len() == PAST_KEYS_MAX {
+    if state.past.len() >= PAST_KEYS_MAX {
         return no("the party had as many keys as a signer can have");
     }
     state.replace_key(key);

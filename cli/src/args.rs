@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::console::Format;
 use crate::{
-    audit, config, device, devnet, doctor, event, evidence, gov, keys, network, passport, proof,
-    replay, token, trust, unit, verify, witness,
+    audit, commitment, config, device, devnet, doctor, event, evidence, gov, keys, network,
+    passport, proof, replay, token, trust, unit, verify, witness,
 };
 
 const EXIT_CODES: &str = "\
@@ -130,6 +130,9 @@ pub enum Command {
     /// Build, sign, submit and look up events
     #[command(subcommand)]
     Event(event::Command),
+    /// Make and check what stands in an event for a text that travels outside of it
+    #[command(subcommand)]
+    Commitment(commitment::Command),
     /// Look up units
     #[command(subcommand)]
     Unit(unit::Command),

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod audit;
+pub mod commitment;
 pub mod config;
 pub mod console;
 pub mod credentials;
@@ -61,6 +62,7 @@ fn carry_out(console: &Console, global: &Global, command: Command) -> Result<(),
         Command::Network(command) => wait_for(network::run(console, global, command)),
         Command::Key(command) => wait_for(keys::run(console, global, command)),
         Command::Event(command) => wait_for(event::run(console, global, command)),
+        Command::Commitment(command) => commitment::run(console, command),
         Command::Unit(command) => wait_for(unit::run(console, global, command)),
         Command::Proof(command) => wait_for(proof::run(console, global, command)),
         Command::Passport(command) => wait_for(passport::run(console, global, command)),

@@ -15,6 +15,7 @@ pub mod certificate;
 pub mod checkpoint;
 pub mod claim;
 pub mod codec;
+pub mod commitment;
 pub mod cose_receipt;
 pub mod digest;
 pub mod double_vote;

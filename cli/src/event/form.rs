@@ -9,8 +9,8 @@
 //!  "until": "2026-11-22T18:00:00Z", "terms": "<64 hex digits>"}
 //! ```
 //!
-//! Who signs, and under which number, is added by `consign event sign`. Kinds that carry signed events
-//! or are about keys (handover, enrol, report, testimony, revoke) have no JSON form: the commands that know those make them.
+//! Who signs, and under which number, is added by `consign event sign`. Kinds that are
+//! about keys or carry evidence (enrol, report, testimony, revoke, ...) have no JSON form: the commands that know those make them.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -134,11 +134,12 @@ pub struct Form {
     #[arg(long, value_name = "HEX")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right: Option<String>,
-    /// correct: the bytes of the event; `consign event correct` fetches them
+    /// correct: the bytes of the event, fetched by `consign event correct`; handover: those of the acceptance, put here
+    /// by `consign event handover`
     #[arg(long, value_name = "BASE64")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original: Option<String>,
-    /// correct: where the original is an acceptance, the bytes of its offer
+    /// correct, where the original is an acceptance, and handover: the bytes of its offer
     #[arg(long, value_name = "BASE64")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_offer: Option<String>,
@@ -294,8 +295,8 @@ impl Form {
             },
             Kind::Consent => Action::Consent { proposal: need("proposal", self.proposal.take())? },
             Kind::Correct => self.correction()?,
-            Kind::Handover
-            | Kind::Enrol
+            Kind::Handover => self.handover()?,
+            Kind::Enrol
             | Kind::Report
             | Kind::Testimony
             | Kind::Revoke
@@ -357,14 +358,18 @@ impl Form {
     fn correction(&mut self) -> Result<Action, String> {
         let original = need("original", self.original.take())?;
         let offer = may("originalOffer", &self.original_offer.take())?;
-        let decode = |field: &str, bytes: Base64| {
-            SignedEvent::decode(&bytes.0).map(Box::new).map_err(|e| format!("{field}: {e}"))
-        };
         Ok(Action::Correct {
             original: decode("original", original)?,
             offer: offer.map(|bytes| decode("originalOffer", bytes)).transpose()?,
             fix: need::<Fix>("fix", self.fix.take())?,
             right: may("right", &self.right.take())?,
+        })
+    }
+
+    fn handover(&mut self) -> Result<Action, String> {
+        Ok(Action::Handover {
+            offer: decode("originalOffer", need("originalOffer", self.original_offer.take())?)?,
+            acceptance: decode("original", need("original", self.original.take())?)?,
         })
     }
 
@@ -386,6 +391,10 @@ impl Form {
 
 fn missing(field: &str) -> String {
     format!("field {field} is missing")
+}
+
+fn decode(field: &str, bytes: Base64) -> Result<Box<SignedEvent>, String> {
+    SignedEvent::decode(&bytes.0).map(Box::new).map_err(|e| format!("{field}: {e}"))
 }
 
 fn parse<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, String> {

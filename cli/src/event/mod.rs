@@ -5,6 +5,8 @@
 
 mod correct;
 pub mod form;
+mod handover;
+mod sign;
 mod submit;
 
 use std::fs;
@@ -13,19 +15,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use consign_types::digest::{EventId, NetworkId};
-use consign_types::event::SignedEvent;
 use consign_types::limits::EVENT_BYTES_MAX_NESTED;
-use consign_types::party::SignerId;
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::device::book::Book;
 use crate::failure::{Exit, Failure};
-use crate::keys;
 use crate::node::{Node, within};
 use crate::{instant, verify};
-use form::{Form, Signer};
+use form::Form;
 
 pub use submit::Stage;
 pub(crate) use submit::{bring, disputed, progress, submit};
@@ -37,8 +35,10 @@ pub enum Command {
     Build(Box<BuildArgs>),
     /// Build the correction of an event on record, ready to be signed
     Correct(correct::CorrectArgs),
+    /// Put an offer and an acceptance that were signed without a network into one event, ready to be signed
+    Handover(handover::HandoverArgs),
     /// Sign an event with a device's key; writes the exact bytes
-    Sign(SignArgs),
+    Sign(Box<sign::SignArgs>),
     /// Bring a signed event to a node
     Submit {
         /// The signed bytes; - for standard input
@@ -73,35 +73,6 @@ pub struct BuildArgs {
     form: Form,
 }
 
-/// `consign event sign`.
-#[derive(Args, Debug)]
-pub struct SignArgs {
-    /// What `event build` printed; - for standard input
-    #[arg(default_value = "-")]
-    file: PathBuf,
-    /// Directory of the device, as `consign device new` made it: its key, its name and its next number
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "device", "sequence", "floor", "network"])]
-    dir: Option<PathBuf>,
-    /// Key file of the device, or of the member where --device names one
-    #[arg(long, value_name = "FILE", required_unless_present = "dir")]
-    key: Option<PathBuf>,
-    /// Who signs: handler.dock7
-    #[arg(long, value_name = "DEVICE", required_unless_present = "dir")]
-    device: Option<SignerId>,
-    /// Number of this event among the device's, from 1; each is used once
-    #[arg(long, value_name = "N", required_unless_present = "dir", value_parser = clap::value_parser!(u64).range(1..))]
-    sequence: Option<u64>,
-    /// Numbers below this that are still missing are closed for ever
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    floor: u64,
-    /// Network that the event is meant for; else that of the trust file, or of the node
-    #[arg(long, value_name = "HEX")]
-    network: Option<NetworkId>,
-    /// File to write; standard output where absent
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
 /// Carries out `consign event`.
 ///
 /// # Errors
@@ -110,7 +81,8 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
     match command {
         Command::Build(args) => console.result(&build(*args)?),
         Command::Correct(args) => correct::run(console, global, args).await,
-        Command::Sign(args) => sign(console, global, args).await,
+        Command::Handover(args) => handover::run(console, &args),
+        Command::Sign(args) => sign::run(console, global, *args).await,
         Command::Submit { file, wait } => {
             let bytes = read(&file)?;
             submit::submit(console, global, &bytes, wait).await
@@ -140,54 +112,6 @@ fn build(args: BuildArgs) -> Result<Built, Failure> {
     instant::parse(time).map_err(bad_form)?;
     form.check().map_err(bad_form)?;
     Ok(Built(form))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Signed {
-    event_id: String,
-    leaf_hash: String,
-    bytes: usize,
-    file: PathBuf,
-}
-
-impl Report for Signed {
-    fn text(&self) -> String {
-        let file = self.file.display();
-        format!(
-            "event {}\nwrote {file}; next: consign event submit {file} --wait proven",
-            self.event_id
-        )
-    }
-}
-
-async fn sign(console: &Console, global: &Global, args: SignArgs) -> Result<(), Failure> {
-    let form = parse_form(&read(&args.file)?)?;
-    let signed = match (&args.dir, args.device, &args.key, args.sequence) {
-        (Some(dir), ..) => Book::open(dir)?.sign(|id, network, sequence, floor| {
-            form.event(Signer { network, id, sequence, floor }).map_err(bad_form)
-        })?,
-        (None, Some(id), Some(key), Some(sequence)) => {
-            let key = keys::read_signer(key, &id)?;
-            let network = match args.network {
-                Some(network) => network,
-                None => network_of(global).await?,
-            };
-            let signer = Signer { network, id, sequence, floor: args.floor };
-            SignedEvent::sign(form.event(signer).map_err(bad_form)?, &key)
-        }
-        _ => return Err(bad_form("nobody is named who signs".to_owned())),
-    };
-    // What cannot be read back would be refused everywhere; better here.
-    SignedEvent::decode(signed.bytes()).map_err(|e| bad_form(e.to_string()))?;
-    let Some(out) = args.out else { return console.data(signed.bytes()) };
-    fs::write(&out, signed.bytes()).map_err(|e| Failure::file("write", &out, e))?;
-    console.result(&Signed {
-        event_id: signed.id().to_string(),
-        leaf_hash: signed.leaf_hash().to_string(),
-        bytes: signed.bytes().len(),
-        file: out,
-    })
 }
 
 /// The trust file knows the network; where none is named, the node is asked.

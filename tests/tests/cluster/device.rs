@@ -87,6 +87,7 @@ async fn devices_live_as_the_manual_says() {
     next(&["probe1 has a key", "proven: block", "key       p256 04"]).await;
     next(&["what the key of handler.probe2 signs", "1 enrolled and proven", "key       p256 04"])
         .await;
+    next(&["wrote to-sign.bin; next: have the key sign its", "proven: block"]).await;
     let tried = "holds\nrefused: s is above half the order; n - s belongs there";
     next(&[tried, "1 of 2 signatures are refused"]).await;
     next(&["2 to enrol, 0 enrolled before", "2 enrolled and proven, 0 enrolled before"]).await;

@@ -19,6 +19,7 @@ mod device;
 mod doors;
 mod evidence;
 mod founding;
+mod handover;
 mod idle;
 mod membership;
 mod newcomer;

@@ -17,7 +17,7 @@ use crate::key::{BadSignature, Signature};
 use crate::limits::{EVENT_BYTES_MAX, EVENT_BYTES_MAX_NESTED};
 use crate::merkle;
 use crate::party::SignerId;
-use crate::signer_key::{Algorithm, SignsEvents, Verifies};
+use crate::signer_key::{Algorithm, SignerKey, SignsEvents, Verifies};
 
 /// CBOR tag of a `COSE_Sign1`.
 const TAG_SIGN1: u64 = 18;
@@ -44,6 +44,12 @@ struct KeyName {
     id: [u8; 8],
 }
 
+impl KeyName {
+    fn of(key: &SignerKey) -> Self {
+        Self { algorithm: key.algorithm(), id: key.key_id() }
+    }
+}
+
 /// An event whose signature, and those of the events inside of it, were checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified(SignedEvent);
@@ -55,10 +61,31 @@ impl SignedEvent {
     /// Signs `event`.
     pub fn sign(event: Event, key: &impl SignsEvents) -> Self {
         let public = key.public();
-        let by = KeyName { algorithm: public.algorithm(), id: public.key_id() };
-        let to_sign = sig_structure(&protected(&event, by), &payload_of(&event));
-        let signature = key.sign(&to_sign);
-        Self::assemble(event, by, signature)
+        let signature = key.sign(&Self::to_sign(&event, &public));
+        Self::assemble(event, KeyName::of(&public), signature)
+    }
+
+    /// What the private half of `key` signs to make `event` its own: the `Sig_structure` of RFC 9052, 4.4.
+    pub fn to_sign(event: &Event, key: &SignerKey) -> Vec<u8> {
+        sig_structure(&protected(event, KeyName::of(key)), &payload_of(event))
+    }
+
+    /// `event` with the signature that a key made elsewhere over [`Self::to_sign`]. Of the two forms of one on P-256
+    /// either is taken, and the lower one kept.
+    ///
+    /// # Errors
+    /// When it does not hold under `key`.
+    pub fn signed_elsewhere(
+        event: Event,
+        key: &SignerKey,
+        signature: Signature,
+    ) -> Result<Self, BadSignature> {
+        let signature = match key.algorithm() {
+            Algorithm::P256 => es256::lowered(&signature),
+            Algorithm::Ed25519 => signature,
+        };
+        key.verify(&Self::to_sign(&event, key), &signature)?;
+        Ok(Self::assemble(event, KeyName::of(key), signature))
     }
 
     /// Reads one event from all of `bytes`. The signature is not checked yet.

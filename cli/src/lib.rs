@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod device;
 pub mod devnet;
 pub mod doctor;
+pub mod durable;
 pub mod event;
 pub mod evidence;
 pub mod failure;

@@ -12,6 +12,7 @@ use consign_types::genesis::Params;
 use consign_types::governance::{Change, Node as PeerNode};
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
+use consign_types::validator::{faults, is_few, quorum};
 use consign_types::witness::Witness;
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ use super::Terms;
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
 use crate::join;
+use crate::network::ParamsArgs;
 use crate::node::{Node, within};
 
 /// What changes.
@@ -75,7 +77,7 @@ pub enum Proposed {
     /// Other witnesses in the place of those before; none where none is named
     Witnesses(WitnessesArgs),
     /// The parameters; what is not named stays as it is
-    Params(ParamsArgs),
+    Params(ChangedParams),
 }
 
 /// What a party asks for.
@@ -130,19 +132,10 @@ pub struct WitnessesArgs {
 
 /// `consign gov propose params`.
 #[derive(Args, Debug)]
-pub struct ParamsArgs {
-    /// Shortest time between two blocks when busy
-    #[arg(long, value_name = "MS")]
-    block_interval_ms: Option<u32>,
-    /// How long a spent basis still contests the present one
-    #[arg(long, value_name = "MS")]
-    contest_window_ms: Option<u64>,
-    /// How long after a delivery its taker may return the unit
-    #[arg(long, value_name = "MS")]
-    return_window_ms: Option<u64>,
-    /// Whether everybody may read
-    #[arg(long, value_name = "BOOL")]
-    open_reading: Option<bool>,
+pub struct ChangedParams {
+    /// Which.
+    #[command(flatten)]
+    params: ParamsArgs,
     /// The terms.
     #[command(flatten)]
     terms: Terms,
@@ -243,22 +236,15 @@ pub fn is_same(own: &str, typed: &str) -> bool {
     own.eq_ignore_ascii_case(typed.trim())
 }
 
-impl ParamsArgs {
-    /// What is named, and for the rest what is in force.
-    fn on(&self, now: Params) -> Result<Params, Failure> {
-        let params = Params {
-            block_interval_ms: self.block_interval_ms.unwrap_or(now.block_interval_ms),
-            contest_window_ms: self.contest_window_ms.unwrap_or(now.contest_window_ms),
-            return_window_ms: self.return_window_ms.unwrap_or(now.return_window_ms),
-            open_reading: self.open_reading.unwrap_or(now.open_reading),
-        };
-        if params == now {
-            let help =
-                "name a parameter with another value than the one in force: `consign gov members`";
-            return Err(Failure::usage("no_change", "no parameter would change", help));
-        }
-        Ok(params)
+/// What is named, and for the rest what is in force.
+fn changed(args: &ParamsArgs, now: Params) -> Result<Params, Failure> {
+    let params = args.on(now);
+    if params == now {
+        let help =
+            "name a parameter with another value than the one in force: `consign gov members`";
+        return Err(Failure::usage("no_change", "no parameter would change", help));
     }
+    Ok(params)
 }
 
 impl Proposed {
@@ -292,7 +278,9 @@ impl Proposed {
                 witnesses.sort_by(|a, b| a.name().cmp(b.name()));
                 (Change::Witnesses(witnesses), terms)
             }
-            Self::Params(args) => (Change::Params(args.on(now.params.into())?), args.terms),
+            Self::Params(ChangedParams { params, terms }) => {
+                (Change::Params(changed(&params, now.params.into())?), terms)
+            }
         })
     }
 }
@@ -389,8 +377,8 @@ impl Plan {
             },
             members,
             needed,
-            survives: count.saturating_sub(1) / 3,
-            quorum: 2 * count / 3 + 1,
+            survives: faults(count),
+            quorum: quorum(count),
             validators,
             validators_before,
         }
@@ -399,7 +387,7 @@ impl Plan {
     /// Whether fewer than four validators are accepted, in words.
     pub fn need_words(&self, said: Option<&str>) -> Result<bool, Failure> {
         let count = self.validators.len();
-        if count >= 4 || count >= self.validators_before {
+        if !is_few(count) || count >= self.validators_before {
             return Ok(false);
         }
         let words = format!("{count} validators survive no faulty one");
@@ -440,22 +428,12 @@ mod tests {
 
     const NETWORK: NetworkId = NetworkId(Digest([7; 32]));
 
-    fn args() -> ParamsArgs {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            params: ParamsArgs,
-        }
-        let line = ["params", "--as", "airline", "--key", "member.key"];
-        <Line as clap::Parser>::parse_from(line).params
-    }
-
     /// Contest window alone: reading stays as closed as it is.
     #[test]
     fn a_parameter_that_is_not_named_stays_as_it_is() {
         let now = Params { block_interval_ms: 50, open_reading: false, ..Params::default() };
-        let args = ParamsArgs { contest_window_ms: Some(1), ..args() };
-        assert_eq!(args.on(now), Ok(Params { contest_window_ms: 1, ..now }));
+        let args = ParamsArgs { contest_window_ms: Some(1), ..ParamsArgs::default() };
+        assert_eq!(changed(&args, now), Ok(Params { contest_window_ms: 1, ..now }));
         let then = Params { contest_window_ms: 1, ..now };
         let plan = ParamsPlan { now: now.into(), then: then.into() };
         assert_eq!(
@@ -471,8 +449,9 @@ mod tests {
 
     #[test]
     fn parameters_as_they_are_are_no_change() {
-        let args = ParamsArgs { open_reading: Some(true), ..args() };
-        assert_eq!(args.on(Params::default()).map_err(|e| e.code), Err("no_change".to_owned()));
+        let args = ParamsArgs { open_reading: Some(true), ..ParamsArgs::default() };
+        let unchanged = changed(&args, Params::default());
+        assert_eq!(unchanged.map_err(|e| e.code), Err("no_change".to_owned()));
     }
 
     fn joining(whose: &str) -> Joining {

@@ -24,6 +24,7 @@ pub mod instant;
 pub mod join;
 pub mod key_rotation;
 pub mod keys;
+pub mod member;
 pub mod network;
 pub mod node;
 pub mod passport;

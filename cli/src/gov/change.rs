@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use consign_ledger::governance::approvals_needed;
-use consign_rpc::join::Joining;
 use consign_rpc::methods::ListRequests;
 use consign_rpc::views::{MembersView, ParamsView, RequestView};
 use consign_types::digest::NetworkId;
@@ -19,7 +18,7 @@ use serde::Serialize;
 use super::Terms;
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
-use crate::join;
+use crate::join::{self, Asking};
 use crate::network::ParamsArgs;
 use crate::node::{Node, within};
 
@@ -148,10 +147,10 @@ impl Asked {
         global: &Global,
         node: &Node,
         network: NetworkId,
-        change: impl Fn(&Joining) -> Change,
+        change: impl Fn(&Asking) -> Option<Change>,
     ) -> Result<Change, Failure> {
         let asked = match (self.from.request, self.from.invited) {
-            (Some(path), _) => vec![join::read(&path)?],
+            (Some(path), _) => vec![join::read_asking(&path)?],
             (None, Some(party)) => {
                 let requests = within(global.patience(), node.call(ListRequests::default()));
                 of_party(requests.await?.requests, &party, node.url())?
@@ -160,8 +159,8 @@ impl Asked {
                 return Err(Failure::usage("usage", "no request is named", "add --request"));
             }
         };
-        if let Some(foreign) = asked.iter().find(|joining| joining.network != network) {
-            let message = format!("the request is for network {}, not {network}", foreign.network);
+        if let Some(foreign) = asked.iter().map(Asking::network).find(|asked| *asked != network) {
+            let message = format!("the request is for network {foreign}, not {network}");
             return Err(Failure::new(
                 Exit::Refused,
                 "foreign_network",
@@ -169,7 +168,13 @@ impl Asked {
                 "ask the right node",
             ));
         }
-        let changes = asked.iter().map(change).collect();
+        let changes: Vec<Change> = asked.iter().filter_map(change).collect();
+        if changes.is_empty() {
+            let message = "the request asks for something else: it shows no key for that";
+            let help =
+                "propose what it is for: validator, or key; `admit` takes a join-request.json";
+            return Err(Failure::new(Exit::Refused, "bad_request", message, help));
+        }
         the_one(changes, network, self.fingerprint.as_deref())
     }
 }
@@ -180,11 +185,12 @@ fn of_party(
     requests: Vec<RequestView>,
     party: &PartyId,
     url: &str,
-) -> Result<Vec<Joining>, Failure> {
+) -> Result<Vec<Asking>, Failure> {
     let of_party = requests.into_iter().filter(|view| view.party.0 == *party);
     let (asked, bad): (Vec<_>, Vec<_>) =
         of_party.map(|view| view.request.check()).partition(Result::is_ok);
-    let asked: Vec<Joining> = asked.into_iter().flatten().collect();
+    let asked: Vec<Asking> =
+        asked.into_iter().flatten().map(|joining| Asking::Join(Box::new(joining))).collect();
     match bad.into_iter().find_map(Result::err) {
         _ if !asked.is_empty() => Ok(asked),
         Some(bad) => {
@@ -258,15 +264,15 @@ impl Proposed {
     ) -> Result<(Change, Terms), Failure> {
         Ok(match self {
             Self::Admit { asked, authority, terms } => {
-                let admission = |joining: &Joining| joining.admission(authority);
+                let admission = |asking: &Asking| asking.admission(authority);
                 (asked.read(global, node, network, admission).await?, terms)
             }
             Self::Expel { party, terms } => (Change::Expel { party }, terms),
             Self::Validator { asked, terms } => {
-                (asked.read(global, node, network, Joining::validator).await?, terms)
+                (asked.read(global, node, network, Asking::validator).await?, terms)
             }
             Self::Key { asked, terms } => {
-                (asked.read(global, node, network, Joining::key).await?, terms)
+                (asked.read(global, node, network, Asking::key).await?, terms)
             }
             Self::Retire { party, terms } => (Change::Retire { party }, terms),
             Self::Node(NodeArgs { party, network_key, addresses, terms }) => {
@@ -422,7 +428,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_rpc::join::{FORMAT, JoinRequest, ShownKey};
+    use consign_rpc::join::{FORMAT, JoinRequest, Joining, ShownKey};
     use consign_types::digest::Digest;
     use consign_types::key::SecretKey;
 

@@ -109,6 +109,32 @@ fn a_network_is_closed_from_its_first_block_where_its_founders_say_so() {
     succeeds(dir.path(), "consignd config check --config net/airline/consignd.toml");
 }
 
+/// A request without addresses would take those of the node from the ledger: somebody says them, or nothing is made.
+#[test]
+fn new_keys_for_a_node_are_not_made_where_nobody_says_where_it_is_met() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = home(dir.path(), PORTS);
+    fs::remove_file(home.join("keys/member.key")).expect("it is off the machine");
+    let rekey = "consign node rekey --home . --party airline --node http://127.0.0.1:9";
+    let refused = run(&home, rekey);
+    let err = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{err}");
+    let why = "error[node_unreachable]: nobody says where the node of airline is met: ";
+    assert!(err.starts_with(why), "{err}");
+    let help = "help: name its addresses with --announce, or with --node a node that says them\n";
+    assert!(err.ends_with(help), "{err}");
+    assert!(!home.join("keys.next").exists(), "nothing is in the way of the next attempt");
+
+    let address = "/ip4/192.0.2.2/tcp/9201";
+    succeeds(&home, &format!("{rekey} --announce {address}"));
+    let request = fs::read_to_string(home.join("rekey-request.json")).expect("the request");
+    assert!(
+        request.contains(&format!("\"addresses\": [\n      \"{address}\"\n    ]")),
+        "{request}"
+    );
+    assert!(!request.contains("memberKey"), "{request}");
+}
+
 #[test]
 fn the_doctor_is_asked_as_the_page_says() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -27,6 +27,15 @@ pub fn credentials(global: &Global, url: &str) -> Result<Credentials, Failure> {
     Ok(Credentials { token: token_for(global, url)?, tls: tls(global)? })
 }
 
+/// For a node that the command line does not name, but something that was read: a secret goes there only where the
+/// file of tokens says so itself.
+///
+/// # Errors
+/// As [`credentials`].
+pub fn credentials_of_another(global: &Global, url: &str) -> Result<Credentials, Failure> {
+    Ok(Credentials { token: tokens_for(global, url)?.own, tls: tls(global)? })
+}
+
 fn tls(global: &Global) -> Result<Option<Client>, Failure> {
     let authorities = global.ca.as_deref().map(certificates).transpose()?;
     let own = match (&global.client_cert, &global.client_key) {
@@ -69,10 +78,24 @@ fn unusable(path: &Path, error: &TlsError) -> Failure {
 /// # Errors
 /// When the file cannot be read, others may read it, or a line is neither.
 pub fn token_for(global: &Global, url: &str) -> Result<Option<Secret>, Failure> {
-    let Some(path) = &global.token_file else { return Ok(None) };
+    let tokens = tokens_for(global, url)?;
+    Ok(tokens.own.or(tokens.common))
+}
+
+/// What a file of tokens has for one node.
+#[derive(Default)]
+struct Tokens {
+    /// On a line with its address.
+    own: Option<Secret>,
+    /// For every node that is named.
+    common: Option<Secret>,
+}
+
+fn tokens_for(global: &Global, url: &str) -> Result<Tokens, Failure> {
+    let Some(path) = &global.token_file else { return Ok(Tokens::default()) };
     let text = read_private(path, "token", SECRETS_BYTES_MAX)?;
     let url = url.trim_end_matches('/');
-    let (mut own, mut common) = (None, None);
+    let mut tokens = Tokens::default();
     for (line, at) in text.lines().zip(1..) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (whose, secret) = match words[..] {
@@ -87,10 +110,37 @@ pub fn token_for(global: &Global, url: &str) -> Result<Option<Secret>, Failure> 
             return Err(Failure::usage("token_format", message, help));
         };
         match whose {
-            None => common = Some(secret),
-            Some(node) if node == url => own = Some(secret),
+            None => tokens.common = Some(secret),
+            Some(node) if node == url => tokens.own = Some(secret),
             Some(_) => {}
         }
     }
-    Ok(own.or(common))
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Cli;
+    use crate::durable;
+
+    /// An invitation says where its request goes: whoever made it is not sent the secret for other nodes by that.
+    #[test]
+    fn a_node_that_the_command_line_does_not_name_is_shown_its_own_token_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens");
+        let [common, own] = [[1; 32], [2; 32]].map(|random| Secret::of(&random));
+        let text = format!("{}\nhttp://airline:9101 {}\n", common.reveal(), own.reveal());
+        durable::create(&path, text.as_bytes()).unwrap();
+        let line = ["consign", "--token-file", path.to_str().unwrap(), "health"];
+        let global = Cli::parse_from(line).global;
+        let [airline, handler] = ["http://airline:9101", "http://handler:9101"];
+        let named = [airline, handler].map(|url| credentials(&global, url).unwrap().token);
+        assert!(named == [Some(own.clone()), Some(common)]);
+        let other =
+            [airline, handler].map(|url| credentials_of_another(&global, url).unwrap().token);
+        assert!(other == [Some(own), None]);
+    }
 }

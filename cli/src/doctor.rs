@@ -41,7 +41,7 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
         Command::Doctor(args) => doctor(global, &args),
         Command::Init(args) => enter(console, global, *args).await,
         Command::Adopt(args) => adopt(console, &args),
-        Command::Rekey(args) => rekey(console, &args),
+        Command::Rekey(args) => rekey(console, global, args).await,
     }
 }
 

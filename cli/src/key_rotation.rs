@@ -16,11 +16,12 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::device::member::look_up;
+use crate::durable;
 use crate::event::{self, Stage, progress};
 use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys::{self, Purpose};
+use crate::member::{known, wrong_key};
 use crate::node::Node;
 
 /// `consign key rotate`.
@@ -82,10 +83,7 @@ pub async fn run(console: &Console, global: &Global, args: RotateArgs) -> Result
     };
     let member = SignerId::member(args.party.clone());
     let node = Node::first(global).await?;
-    let known = look_up(global, &node, &member).await?.ok_or_else(|| {
-        let message = format!("{} is no member of this network", args.party);
-        Failure::new(Exit::Refused, "unknown_party", message, "see `consign network inspect`")
-    })?;
+    let known = known(global, &node, &args.party).await?;
     let status = if known.key.0 == new.public().into() {
         None
     } else if known.key.0 == present.public().into() {
@@ -93,15 +91,12 @@ pub async fn run(console: &Console, global: &Global, args: RotateArgs) -> Result
         let rotation = rotation(network, member, known.next_sequence, &present, &new);
         Some(event::bring(console, global, &node, &rotation, Stage::Proven).await?)
     } else {
-        let message = format!("the key file is not that of {}", args.party);
-        let help = format!("its key has the public half {}", known.key);
-        return Err(Failure::new(Exit::Refused, "wrong_key", message, help));
+        return Err(wrong_key(&args.party, &known));
     };
     if !before.exists() {
         fs::hard_link(&args.file, &before).map_err(|e| Failure::file("keep", &args.file, e))?;
     }
-    fs::rename(&next, &args.file).map_err(|e| Failure::file("move", &next, e))?;
-    keys::sync_parent(&args.file)?;
+    durable::rename(&next, &args.file)?;
     console.result(&Rotated {
         party: args.party.to_string(),
         key_id: encode_hex(&new.public().key_id()),

@@ -5,8 +5,8 @@
 //! (`--passphrase-file`, or `CONSIGN_PASSPHRASE_FILE`), or from the terminal.
 
 use std::fs;
-use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io::{IsTerminal as _, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::args::Global;
 use crate::console::{Console, Report};
+use crate::durable::{Mode, create as create_new, replace};
 use crate::failure::{Exit, Failure};
 use crate::key_rotation::{self, RotateArgs};
 use crate::signatures;
@@ -228,15 +229,6 @@ pub fn create_under(
     Ok(key)
 }
 
-/// Has what was done to the names in the directory of `path` on disk.
-///
-/// # Errors
-/// When it cannot be synced.
-pub fn sync_parent(path: &Path) -> Result<(), Failure> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Failure::file("sync", dir, e))
-}
-
 fn fresh() -> Result<Fresh, Failure> {
     let mut fresh = Fresh { salt: [0; 16], iv: [0; 16] };
     getrandom::fill(&mut fresh.salt)
@@ -261,7 +253,7 @@ fn encrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     // The key in the clear goes only when what takes its place was opened.
     let again = KeyFile::parse(&sealed).and_then(|f| f.open(purpose, Some(passphrase.as_bytes())));
     assert!(again.is_ok_and(|again| *again == *seed), "what was sealed opens");
-    replace(path, &sealed)
+    replace(path, sealed.as_bytes(), Mode::Private)
 }
 
 fn decrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
@@ -272,24 +264,7 @@ fn decrypt(path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, "key_clear", message, "there is nothing to do"));
     }
     let seed = opened(path, &file, file.purpose(), passphrase_file)?;
-    replace(path, &clear(file.purpose(), &seed))
-}
-
-/// Puts `text` in the place of the file at `path`: whoever looks sees the old file or the new one, whole.
-fn replace(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&new);
-    let mut file = file.map_err(|e| Failure::file("create", &new, e))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let moved = written.and_then(|()| fs::rename(&new, path));
-    if let Err(e) = moved {
-        let _ = fs::remove_file(&new);
-        return Err(Failure::file("write", path, e));
-    }
-    sync_parent(path)
+    replace(path, clear(file.purpose(), &seed).as_bytes(), Mode::Private)
 }
 
 /// The passphrase of the key at `path`; a new one is asked for twice.
@@ -413,19 +388,14 @@ fn write_seed(path: &Path, purpose: Purpose, seed: &[u8; 32]) -> Result<(), Fail
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut options = fs::OpenOptions::new();
-    // `create_new`: a key that is overwritten is a key that is lost.
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
+    create_new(path, text.as_bytes()).map_err(|e| {
         if e.kind() == std::io::ErrorKind::AlreadyExists {
             let message = format!("{} exists already and is not overwritten", path.display());
             Failure::new(Exit::Refused, "key_exists", message, "choose another --out")
         } else {
             Failure::file("create", path, e)
         }
-    })?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|e| Failure::file("write", path, e))
+    })
 }
 
 /// A fresh key on P-256 in a new file at `path`.
@@ -507,6 +477,9 @@ pub fn private_dir(path: &Path) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
     use super::*;
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use consign_rpc::client::{Client, ClientError};
+use consign_rpc::client::{Client, ClientError, Credentials};
 use consign_rpc::errors::ErrorKind;
 use consign_rpc::methods::Call;
 use consign_rpc::views::StatusView;
 
 use crate::args::Global;
-use crate::credentials::credentials;
+use crate::credentials::{credentials, credentials_of_another};
 use crate::failure::{Exit, Failure};
 
 /// Where a node of a development network answers unless told otherwise.
@@ -23,7 +23,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// The node at `url`. Nothing is sent yet.
+    /// The node at `url`, which is shown nothing. Nothing is sent yet.
     ///
     /// # Errors
     /// When `url` is none.
@@ -37,7 +37,18 @@ impl Node {
     /// # Errors
     /// When `url` is none, or what is to be shown cannot be read.
     pub fn named(global: &Global, url: &str) -> Result<Self, Failure> {
-        let credentials = credentials(global, url)?;
+        Self::shown(url, credentials(global, url)?)
+    }
+
+    /// The node at `url`, which the command line does not name: see [`credentials_of_another`].
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn of_another(global: &Global, url: &str) -> Result<Self, Failure> {
+        Self::shown(url, credentials_of_another(global, url)?)
+    }
+
+    fn shown(url: &str, credentials: Credentials) -> Result<Self, Failure> {
         let client = Client::connect_with(url, credentials).map_err(|e| failure(url, e))?;
         Ok(Self { url: url.to_owned(), client })
     }

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::console::{Console, Report};
+use crate::durable::{self, Mode};
 use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys::read_private;
@@ -196,12 +196,8 @@ fn exchange(socket: &Path, method: &str) -> io::Result<String> {
 }
 
 fn write_new(path: &Path, secret: &Secret) -> Result<(), Failure> {
-    let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.map_err(|e| Failure::file("create", path, e))?;
     let line = Zeroizing::new(format!("{}\n", secret.reveal()));
-    let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
-    written.map_err(|e| Failure::file("write", path, e))
+    durable::create(path, line.as_bytes()).map_err(|e| Failure::file("create", path, e))
 }
 
 /// Adds the token at the end of the node's file; what is there stays as it is.
@@ -221,15 +217,5 @@ fn add(path: &Path, token: &Token) -> Result<(), Failure> {
     }
     text.push_str(&token.to_toml());
     // Whole or not at all: a node may be reading it.
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&new);
-    let mut file = file.map_err(|e| Failure::file("create", &new, e))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&new, path)).map_err(|e| {
-        let _ = fs::remove_file(&new);
-        Failure::file("write", path, e)
-    })
+    durable::replace(path, text.as_bytes(), Mode::Private)
 }

@@ -15,8 +15,8 @@ use consign_types::witness::Witness;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::audit::fetch::write;
 use crate::console::{Console, Report};
+use crate::durable::{self, Mode};
 use crate::failure::{Exit, Failure};
 use crate::node::{Node, within};
 use crate::verify::read_trust;
@@ -166,7 +166,7 @@ async fn advance(console: &Console, global: &Global, args: AdvanceArgs) -> Resul
     // A copy is wanted whether or not anything changed.
     let is_new = !file.exists() || read_trust(&file).ok().as_ref() != Some(&after);
     if is_new {
-        write(&file, text.as_bytes())?;
+        durable::replace(&file, text.as_bytes(), Mode::Shared)?;
     }
     let (changes, written) = (Some(links.len()), Some(is_new));
     console.result(&Shown { changes, written, file: Some(file), ..Shown::of(&after) })

@@ -26,7 +26,7 @@ pub enum Command {
     Get {
         /// The unit: 00/<SSCC>, bic/<number>, ...
         unit: UnitId,
-        /// As of this block; one of the last 256
+        /// As of this block; only the last one that the node committed is answered for
         #[arg(long, value_name = "HEIGHT")]
         at_height: Option<u64>,
     },

@@ -5,8 +5,9 @@
 mod scene;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use consign_cli::audit::{self, Audit, Code, Finding, Source, State};
 use consign_cli::failure::Exit;
@@ -424,6 +425,32 @@ fn consistency_is_of_checkpoints_that_a_quorum_cosigned() {
     for wrong in [&["one"][..], &["one", "later", "--from", "1", "--to", "2"], &["--from", "1"]] {
         let command = [&["proof", "consistency"][..], wrong].concat();
         assert_eq!(consign(dir.path(), &command).0, 2, "{wrong:?}");
+    }
+}
+
+/// As a supervisor stops it, or a person: what it found is said, and it ends well.
+#[test]
+fn an_audit_that_goes_on_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let [file, copy, home] = ["trust.json", "a", "audit"].map(|name| dir.path().join(name));
+    fs::write(&file, trust().to_json()).unwrap();
+    Log::of(60).write(&copy);
+    State::init(&home, &file, &[Source::folder(&copy)]).unwrap();
+    for signal in ["TERM", "INT"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_consign"))
+            .args(["audit", "run", "--every", "3600s", "--dir"])
+            .arg(&home)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let expected = format!("{}: {} leaves, ", copy.display(), 60);
+        assert!(said.starts_with(&expected), "{said}");
+        let kill =
+            Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
     }
 }
 

@@ -11,10 +11,11 @@ use consign_types::governance::Motion;
 use consign_types::limits::{EVENT_BYTES_MAX, MEMBERS_MAX, MOTIONS_IN_ALL_MAX};
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
+use consign_types::validator::quorum;
 
 /// How many of `members` must approve: `floor(2n/3) + 1`, as of validators.
 pub const fn approvals_needed(members: usize) -> usize {
-    2 * members / 3 + 1
+    quorum(members)
 }
 
 /// Who is a member, and which proposals wait.

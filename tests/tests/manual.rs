@@ -79,6 +79,62 @@ fn keys_are_looked_at_encrypted_and_decrypted_as_the_page_says() {
     assert!(err.contains("it is encrypted, and there is no passphrase"), "{err}");
 }
 
+/// What the founders name stands in the genesis, whether one of them makes all keys or each its own; the configuration
+/// holds as it is.
+#[test]
+fn a_network_is_closed_from_its_first_block_where_its_founders_say_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let flags = "--open-reading false --block-interval-ms 250 --contest-window-ms 86400000 \
+                 --return-window-ms 172800000";
+    let each = |what: fn(&str) -> String| {
+        ["forwarder", "airline", "handler", "consignee"].map(what).concat()
+    };
+    let parties = each(|party| format!(" --party {party}"));
+    let made = succeeds(dir.path(), &format!("consign network init --out net {flags}{parties}"));
+    assert!(made.contains("\nreading holders of a token\n"), "{made}");
+    let keys = each(|party| format!("consign node init --found --party {party} --out {party}\n"));
+    let requests = each(|party| format!(" --request {party}/founding-request.json"));
+    let found =
+        format!("consign network found --origin a.example/b --out network {flags}{requests}");
+    let founded = succeeds(dir.path(), &format!("{keys}{found}"));
+    assert!(founded.contains("\nreading    holders of a token\n"), "{founded}");
+    for genesis in ["net/genesis.cbor", "network/genesis.cbor"] {
+        let said = succeeds(dir.path(), &format!("consign network inspect {genesis}"));
+        let expected = "reading     holders of a token\n\
+                        interval    250 ms between blocks when busy\n\
+                        contest     86400000 ms that a spent basis contests the present one\n\
+                        return      172800000 ms after a delivery for its taker to return\n";
+        assert!(said.contains(expected), "{said}");
+    }
+    succeeds(dir.path(), "consignd config check --config net/airline/consignd.toml");
+}
+
+/// A request without addresses would take those of the node from the ledger: somebody says them, or nothing is made.
+#[test]
+fn new_keys_for_a_node_are_not_made_where_nobody_says_where_it_is_met() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = home(dir.path(), PORTS);
+    fs::remove_file(home.join("keys/member.key")).expect("it is off the machine");
+    let rekey = "consign node rekey --home . --party airline --node http://127.0.0.1:9";
+    let refused = run(&home, rekey);
+    let err = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{err}");
+    let why = "error[node_unreachable]: nobody says where the node of airline is met: ";
+    assert!(err.starts_with(why), "{err}");
+    let help = "help: name its addresses with --announce, or with --node a node that says them\n";
+    assert!(err.ends_with(help), "{err}");
+    assert!(!home.join("keys.next").exists(), "nothing is in the way of the next attempt");
+
+    let address = "/ip4/192.0.2.2/tcp/9201";
+    succeeds(&home, &format!("{rekey} --announce {address}"));
+    let request = fs::read_to_string(home.join("rekey-request.json")).expect("the request");
+    assert!(
+        request.contains(&format!("\"addresses\": [\n      \"{address}\"\n    ]")),
+        "{request}"
+    );
+    assert!(!request.contains("memberKey"), "{request}");
+}
+
 #[test]
 fn the_doctor_is_asked_as_the_page_says() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -4,7 +4,9 @@
 //! comes from. It is good for one party and one request, at the node of whoever invites, up to an end. It
 //! admits nobody: members vote.
 //!
-//! Invariant: none. A string that was read is well-formed; whether a member made it says [`Invite::is_by`].
+//! It names the key that signed it, so that the two sides can compare it by voice without asking anybody whose it is.
+//!
+//! Invariant: an invitation was signed by the key that it names. Whether that is a member's says [`Invite::is_by`].
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -17,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
 use crate::digest::{Digest, NetworkId};
 use crate::governance::{read_addresses, write_addresses};
-use crate::key::{SecretKey, Signature};
+use crate::key::{PublicKey, SecretKey, Signature};
 use crate::limits::INVITE_PEERS_MAX;
 use crate::party::PartyId;
 use crate::signer_key::SignerKey;
@@ -60,6 +62,7 @@ pub struct Offered {
 pub struct Invite {
     /// What it says.
     pub offered: Offered,
+    key: PublicKey,
     signature: Signature,
 }
 
@@ -83,7 +86,7 @@ impl Offered {
     /// Signs it with the member key of whoever invites.
     pub fn sign(self, key: &SecretKey) -> Invite {
         let signature = key.sign(&self.message());
-        Invite { offered: self, signature }
+        Invite { offered: self, key: key.public(), signature }
     }
 
     fn message(&self) -> Vec<u8> {
@@ -128,9 +131,15 @@ impl Offered {
 }
 
 impl Invite {
+    /// The key that signed it: that of whoever invites, if it is what it says.
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
     /// Whether this key of the inviting member signed it.
     pub fn is_by(&self, key: &SignerKey) -> bool {
-        key.verify(&self.offered.message(), &self.signature).is_ok()
+        SignerKey::from(self.key) == *key
+            && key.verify(&self.offered.message(), &self.signature).is_ok()
     }
 
     fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
@@ -144,14 +153,17 @@ impl Canonical for Invite {
     const BYTES_MAX: usize = INVITE_CHARS_MAX * 3 / 4;
 
     fn write(&self, to: &mut Writer<'_>) {
-        to.array(8).sure();
+        to.array(9).sure();
         self.offered.write(to);
-        to.bytes(&self.signature.0).sure();
+        to.bytes(self.key.as_bytes()).sure().bytes(&self.signature.0).sure();
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(8)?;
-        Ok(Self { offered: Offered::read(from)?, signature: Signature(from.bytes_of()?) })
+        from.array_of(9)?;
+        let (offered, key) = (Offered::read(from)?, PublicKey::read(from)?);
+        let invite = Self { offered, key, signature: Signature(from.bytes_of()?) };
+        let holds = invite.is_by(&key.into());
+        if holds { Ok(invite) } else { Err(from.error("a signature that its key did not make")) }
     }
 }
 
@@ -228,8 +240,21 @@ mod tests {
             Offered { peers: Vec::new(), ..offered() },
         ];
         for offered in others {
-            let forged = Invite { offered, signature: invite.signature };
+            let forged = Invite { offered, ..invite.clone() };
             assert!(!forged.is_by(&airline.public().into()), "{forged:?}");
+            assert!(Invite::from_bytes(&forged.to_bytes()).is_err(), "{forged:?}");
+        }
+    }
+
+    /// Somebody puts the airline's key on what he signed himself, or his own on what the airline signed.
+    #[test]
+    fn an_invitation_that_another_key_signed_is_none() {
+        let invites = ["airline", "impostor"].map(|name| offered().sign(&key(name)));
+        let [own, other] = &invites;
+        for (one, two) in [(own, other), (other, own)] {
+            let forged = Invite { key: two.key, ..one.clone() };
+            assert!(matches!(forged.to_string().parse::<Invite>(), Err(BadInvite::Malformed(_))));
+            assert!(!forged.is_by(&one.key.into()) && !forged.is_by(&two.key.into()));
         }
     }
 

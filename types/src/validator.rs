@@ -32,6 +32,21 @@ pub struct Validator {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ValidatorSet(Vec<Validator>);
 
+/// How many of `n` may be faulty without harm: `floor((n-1)/3)`.
+pub const fn faults(n: usize) -> usize {
+    n.saturating_sub(1) / 3
+}
+
+/// How many of `n` must agree: `floor(2n/3) + 1`.
+pub const fn quorum(n: usize) -> usize {
+    2 * n / 3 + 1
+}
+
+/// Whether `n` validators survive no faulty one: they are fewer than four.
+pub const fn is_few(n: usize) -> bool {
+    faults(n) == 0
+}
+
 /// Entries that do not make a set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadSet {
@@ -87,12 +102,12 @@ impl ValidatorSet {
 
     /// How many may be faulty without harm: `floor((n-1)/3)`.
     pub const fn faults(&self) -> usize {
-        (self.0.len() - 1) / 3
+        faults(self.0.len())
     }
 
     /// How many must agree: `floor(2n/3) + 1`.
     pub const fn quorum(&self) -> usize {
-        2 * self.0.len() / 3 + 1
+        quorum(self.0.len())
     }
 
     /// What names this set in a block record.
@@ -155,6 +170,7 @@ mod tests {
         let table = [(1, 0, 1), (2, 0, 2), (3, 0, 3), (4, 1, 3), (5, 1, 4), (6, 1, 5), (7, 2, 5)];
         for (n, faults, quorum) in table {
             assert_eq!((set(n).faults(), set(n).quorum()), (faults, quorum), "n = {n}");
+            assert_eq!(is_few(usize::from(n)), n < 4, "n = {n}");
         }
         for n in 1..=VALIDATORS_MAX as u8 {
             let set = set(n);

@@ -1,7 +1,7 @@
 //! Fetching a log into a folder, hashing it on the way.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use consign_ledger::log::{TilePath, entry_bundle, tile_bytes};
@@ -13,6 +13,7 @@ use super::entries::{self, WIDTH};
 use super::finding::{Code, Finding};
 use super::scan::Scan;
 use super::source::Source;
+use crate::durable::{self, Mode};
 use crate::failure::Failure;
 
 /// Fetches the leaves from where `scan` stands up to `size` into `folder`, and every tile that is full with
@@ -94,19 +95,13 @@ fn keep_tile(folder: &Path, path: &TilePath, hashes: &[Digest]) -> Result<(), Fa
     write(&folder.join(path.to_string()), &tile_bytes(hashes))
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all, and the directories above it.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |e| Failure::file("write", path, e);
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(|e| Failure::file("create", folder, e))?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let mut file = File::create(&new).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
+    durable::replace(path, bytes, Mode::Shared)
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use consign_ledger::replay::Replay;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use consign_types::causes::on_one_line;
 
@@ -33,7 +34,7 @@ pub fn once(console: &Console, state: &State, webhook: Option<&str>) -> Result<(
     finding::outcome(&audit.findings)
 }
 
-/// Audits again and again, until the process is ended.
+/// Audits again and again, until the process is told to stop (SIGTERM or SIGINT); a round that is under way ends first.
 ///
 /// # Errors
 /// When the auditor's own folder fails, or the address for metrics cannot be had.
@@ -52,13 +53,18 @@ pub fn every(
         serve(&runtime, console, address, &figures)?;
     }
     let (mut told, mut kept) = (Told::default(), None);
+    let no_signals = |e| Failure::operational("signals", e, "the system gives no signals");
     runtime.block_on(async {
+        // One that comes while a round is under way waits for its end.
+        let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
         let mut rounds = tokio::time::interval(Duration::from_secs(seconds.max(1)));
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = rounds.tick() => {}
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
             }
             // The round blocks this thread and no other: metrics are served by theirs.
             let audit = tokio::task::block_in_place(|| audited(console, state, &mut kept))?;
@@ -112,8 +118,8 @@ fn cloud_event(audit: &Audit, finding: &Finding) -> serde_json::Value {
     let data = json!(finding);
     // A source that cannot be reached has done nothing.
     let kind = match finding.code.exit() {
-        Exit::Misbehaviour => "audit.misbehaviour_found",
-        _ => "audit.finding",
+        Exit::Misbehaviour => "org.consign.audit.misbehaviour_found.v1",
+        _ => "org.consign.audit.finding.v1",
     };
     let id = consign_types::digest::Digest::of(&[data.to_string().as_bytes()]).to_string();
     json!({
@@ -269,6 +275,35 @@ mod tests {
         let elsewhere = Finding { source: "http://b".to_owned(), ..fork(12, &["handler"]) };
         figures.take(&audit(vec![elsewhere]));
         assert_eq!(figures.misbehaviour, 3);
+    }
+
+    /// Whoever receives it goes by its type: a name that nobody else gives, with the version of what it holds.
+    #[test]
+    fn a_webhook_is_told_by_a_cloud_event() {
+        let told = |finding: Finding| {
+            let mut event = cloud_event(&audit(Vec::new()), &finding);
+            assert_eq!(event["data"].take(), json!(finding));
+            for made in ["id", "time"] {
+                assert!(event[made].take().is_string(), "{made}");
+            }
+            event
+        };
+        let expected = |kind: &str| {
+            json!({
+                "specversion": "1.0",
+                "type": kind,
+                "source": "consign-audit/audit.example/consign",
+                "subject": "http://a",
+                "id": null,
+                "time": null,
+                "datacontenttype": "application/json",
+                "data": null,
+            })
+        };
+        let misbehaviour = expected("org.consign.audit.misbehaviour_found.v1");
+        assert_eq!(told(fork(9, &["airline"])), misbehaviour);
+        let file = Finding::new(Code::BadFile, "http://a", "changed");
+        assert_eq!(told(file), expected("org.consign.audit.finding.v1"));
     }
 
     #[test]

@@ -13,8 +13,6 @@
 //! twice, not even after a crash. One process at a time has the directory.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use consign_types::claim::{Claim, DeviceClass};
@@ -24,6 +22,7 @@ use consign_types::party::SignerId;
 use consign_types::signer_key::{Algorithm, SignerSecret};
 use serde::{Deserialize, Serialize};
 
+use crate::durable::{self, Mode};
 use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys;
@@ -241,8 +240,7 @@ impl Book {
             if !before.exists() {
                 fs::hard_link(&key, &before).map_err(|e| Failure::file("keep", &key, e))?;
             }
-            fs::rename(&next, &key).map_err(|e| Failure::file("move", &next, e))?;
-            sync_dir(&self.dir)?;
+            durable::rename(&next, &key)?;
         }
         self.state.next = self.state.next.max(first);
         self.state.first = first;
@@ -280,22 +278,8 @@ impl Book {
     }
 }
 
-/// Writes a whole file or none of it, and has it on disk.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let new = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options
-        .open(&new)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&new, path))
-        .map_err(|e| Failure::file("write", path, e))?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
-}
-
-fn sync_dir(dir: &Path) -> Result<(), Failure> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|e| Failure::file("sync", dir, e))
+    durable::replace(path, bytes, Mode::Private)
 }
 
 fn lock(dir: &Path) -> Result<File, Failure> {

@@ -11,12 +11,12 @@ use consign_types::party::PartyId;
 use consign_types::signer_key::SignerKey;
 use serde::Serialize;
 
-use super::member::{self, MemberArgs};
 use super::scope::{Scope, ScopeArgs};
 use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::event::{self, progress};
 use crate::failure::{Exit, Failure};
+use crate::member::{self, MemberArgs};
 use crate::node::Node;
 
 /// `consign device claim`.

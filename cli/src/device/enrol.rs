@@ -16,13 +16,13 @@ use consign_types::party::PartyId;
 use serde::Serialize;
 
 use super::claim::{differs, enrolment};
-use super::member::{Member, MemberArgs};
 use super::show;
 use super::table::{self, Row};
 use crate::args::Global;
 use crate::console::{Console, Report};
-use crate::event::{self, Stage};
+use crate::event;
 use crate::failure::{Exit, Failure};
+use crate::member::Member;
 use crate::node::{Node, failure, timed_out};
 
 /// Times that rows are signed anew because their numbers were taken by somebody else meanwhile.
@@ -105,8 +105,7 @@ pub async fn run(console: &Console, global: &Global, args: EnrolArgs) -> Result<
     let node = Node::first(global).await?;
     let network = event::network_at(global, &node).await?;
     let rows = table::read(&args.csv, network, &args.party)?;
-    let member = MemberArgs { key: args.key, sequence: None, out: None, wait: Stage::Proven };
-    let member = Member::new(args.party.clone(), network, &member)?;
+    let member = Member::new(args.party.clone(), network, &args.key)?;
     let mut next = member.next_number(global, &node).await?;
 
     let params = ListDevices { party: Some(args.party.into()), ..ListDevices::default() };

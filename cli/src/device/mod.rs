@@ -6,7 +6,6 @@
 pub mod book;
 mod claim;
 mod enrol;
-pub(crate) mod member;
 mod rotate;
 mod scope;
 mod show;

@@ -10,12 +10,12 @@ use consign_types::party::SignerId;
 use consign_types::time::Millis;
 use serde::Serialize;
 
-use super::member::{self, MemberArgs};
 use crate::args::Global;
 use crate::console::{Console, Report};
 use crate::event::{self, progress};
 use crate::failure::{Exit, Failure};
 use crate::instant;
+use crate::member::{self, MemberArgs};
 
 /// `consign device revoke`.
 #[derive(Args, Debug)]

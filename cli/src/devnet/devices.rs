@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use consign_types::digest::NetworkId;
@@ -19,6 +18,7 @@ use consign_types::signer_key::Algorithm;
 use consign_types::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use crate::durable::{self, Mode};
 use crate::failure::Failure;
 use crate::instant;
 use crate::keys::{self, Purpose};
@@ -181,13 +181,8 @@ impl DeviceBook {
     }
 
     fn save(&self) -> Result<(), Failure> {
-        let path = self.dir.join("state.json");
-        let new = self.dir.join("state.json.new");
         let text = serde_json::to_vec_pretty(&self.state).unwrap_or_default();
-        let written = fs::File::create(&new)
-            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&new, &path));
-        written.map_err(|e| Failure::file("write", &path, e))
+        durable::replace(&self.dir.join("state.json"), &text, Mode::Private)
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use consign_types::genesis::Genesis;
+use consign_types::genesis::{Genesis, Params};
 use consign_types::party::PartyId;
 use consign_types::witness::Witness;
 use rustix::fs::FlockOperation;
@@ -96,6 +96,7 @@ impl Devnet {
             parties: parties.clone(),
             ports,
             time: instant::now(),
+            params: Params::default(),
             witnesses,
         };
         let made = network::init(&partial, &spec).and_then(|_| {

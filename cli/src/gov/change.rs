@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use consign_ledger::governance::approvals_needed;
-use consign_rpc::join::Joining;
 use consign_rpc::methods::ListRequests;
 use consign_rpc::views::{MembersView, ParamsView, RequestView};
 use consign_types::digest::NetworkId;
@@ -12,13 +11,15 @@ use consign_types::genesis::Params;
 use consign_types::governance::{Change, Node as PeerNode};
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
+use consign_types::validator::{faults, is_few, quorum};
 use consign_types::witness::Witness;
 use serde::Serialize;
 
 use super::Terms;
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
-use crate::join;
+use crate::join::{self, Asking};
+use crate::network::ParamsArgs;
 use crate::node::{Node, within};
 
 /// What changes.
@@ -75,7 +76,7 @@ pub enum Proposed {
     /// Other witnesses in the place of those before; none where none is named
     Witnesses(WitnessesArgs),
     /// The parameters; what is not named stays as it is
-    Params(ParamsArgs),
+    Params(ChangedParams),
 }
 
 /// What a party asks for.
@@ -130,19 +131,10 @@ pub struct WitnessesArgs {
 
 /// `consign gov propose params`.
 #[derive(Args, Debug)]
-pub struct ParamsArgs {
-    /// Shortest time between two blocks when busy
-    #[arg(long, value_name = "MS")]
-    block_interval_ms: Option<u32>,
-    /// How long a spent basis still contests the present one
-    #[arg(long, value_name = "MS")]
-    contest_window_ms: Option<u64>,
-    /// How long after a delivery its taker may return the unit
-    #[arg(long, value_name = "MS")]
-    return_window_ms: Option<u64>,
-    /// Whether everybody may read
-    #[arg(long, value_name = "BOOL")]
-    open_reading: Option<bool>,
+pub struct ChangedParams {
+    /// Which.
+    #[command(flatten)]
+    params: ParamsArgs,
     /// The terms.
     #[command(flatten)]
     terms: Terms,
@@ -155,10 +147,10 @@ impl Asked {
         global: &Global,
         node: &Node,
         network: NetworkId,
-        change: impl Fn(&Joining) -> Change,
+        change: impl Fn(&Asking) -> Option<Change>,
     ) -> Result<Change, Failure> {
         let asked = match (self.from.request, self.from.invited) {
-            (Some(path), _) => vec![join::read(&path)?],
+            (Some(path), _) => vec![join::read_asking(&path)?],
             (None, Some(party)) => {
                 let requests = within(global.patience(), node.call(ListRequests::default()));
                 of_party(requests.await?.requests, &party, node.url())?
@@ -167,8 +159,8 @@ impl Asked {
                 return Err(Failure::usage("usage", "no request is named", "add --request"));
             }
         };
-        if let Some(foreign) = asked.iter().find(|joining| joining.network != network) {
-            let message = format!("the request is for network {}, not {network}", foreign.network);
+        if let Some(foreign) = asked.iter().map(Asking::network).find(|asked| *asked != network) {
+            let message = format!("the request is for network {foreign}, not {network}");
             return Err(Failure::new(
                 Exit::Refused,
                 "foreign_network",
@@ -176,7 +168,13 @@ impl Asked {
                 "ask the right node",
             ));
         }
-        let changes = asked.iter().map(change).collect();
+        let changes: Vec<Change> = asked.iter().filter_map(change).collect();
+        if changes.is_empty() {
+            let message = "the request asks for something else: it shows no key for that";
+            let help =
+                "propose what it is for: validator, or key; `admit` takes a join-request.json";
+            return Err(Failure::new(Exit::Refused, "bad_request", message, help));
+        }
         the_one(changes, network, self.fingerprint.as_deref())
     }
 }
@@ -187,11 +185,12 @@ fn of_party(
     requests: Vec<RequestView>,
     party: &PartyId,
     url: &str,
-) -> Result<Vec<Joining>, Failure> {
+) -> Result<Vec<Asking>, Failure> {
     let of_party = requests.into_iter().filter(|view| view.party.0 == *party);
     let (asked, bad): (Vec<_>, Vec<_>) =
         of_party.map(|view| view.request.check()).partition(Result::is_ok);
-    let asked: Vec<Joining> = asked.into_iter().flatten().collect();
+    let asked: Vec<Asking> =
+        asked.into_iter().flatten().map(|joining| Asking::Join(Box::new(joining))).collect();
     match bad.into_iter().find_map(Result::err) {
         _ if !asked.is_empty() => Ok(asked),
         Some(bad) => {
@@ -243,22 +242,15 @@ pub fn is_same(own: &str, typed: &str) -> bool {
     own.eq_ignore_ascii_case(typed.trim())
 }
 
-impl ParamsArgs {
-    /// What is named, and for the rest what is in force.
-    fn on(&self, now: Params) -> Result<Params, Failure> {
-        let params = Params {
-            block_interval_ms: self.block_interval_ms.unwrap_or(now.block_interval_ms),
-            contest_window_ms: self.contest_window_ms.unwrap_or(now.contest_window_ms),
-            return_window_ms: self.return_window_ms.unwrap_or(now.return_window_ms),
-            open_reading: self.open_reading.unwrap_or(now.open_reading),
-        };
-        if params == now {
-            let help =
-                "name a parameter with another value than the one in force: `consign gov members`";
-            return Err(Failure::usage("no_change", "no parameter would change", help));
-        }
-        Ok(params)
+/// What is named, and for the rest what is in force.
+fn changed(args: &ParamsArgs, now: Params) -> Result<Params, Failure> {
+    let params = args.on(now);
+    if params == now {
+        let help =
+            "name a parameter with another value than the one in force: `consign gov members`";
+        return Err(Failure::usage("no_change", "no parameter would change", help));
     }
+    Ok(params)
 }
 
 impl Proposed {
@@ -272,15 +264,15 @@ impl Proposed {
     ) -> Result<(Change, Terms), Failure> {
         Ok(match self {
             Self::Admit { asked, authority, terms } => {
-                let admission = |joining: &Joining| joining.admission(authority);
+                let admission = |asking: &Asking| asking.admission(authority);
                 (asked.read(global, node, network, admission).await?, terms)
             }
             Self::Expel { party, terms } => (Change::Expel { party }, terms),
             Self::Validator { asked, terms } => {
-                (asked.read(global, node, network, Joining::validator).await?, terms)
+                (asked.read(global, node, network, Asking::validator).await?, terms)
             }
             Self::Key { asked, terms } => {
-                (asked.read(global, node, network, Joining::key).await?, terms)
+                (asked.read(global, node, network, Asking::key).await?, terms)
             }
             Self::Retire { party, terms } => (Change::Retire { party }, terms),
             Self::Node(NodeArgs { party, network_key, addresses, terms }) => {
@@ -292,7 +284,9 @@ impl Proposed {
                 witnesses.sort_by(|a, b| a.name().cmp(b.name()));
                 (Change::Witnesses(witnesses), terms)
             }
-            Self::Params(args) => (Change::Params(args.on(now.params.into())?), args.terms),
+            Self::Params(ChangedParams { params, terms }) => {
+                (Change::Params(changed(&params, now.params.into())?), terms)
+            }
         })
     }
 }
@@ -389,8 +383,8 @@ impl Plan {
             },
             members,
             needed,
-            survives: count.saturating_sub(1) / 3,
-            quorum: 2 * count / 3 + 1,
+            survives: faults(count),
+            quorum: quorum(count),
             validators,
             validators_before,
         }
@@ -399,7 +393,7 @@ impl Plan {
     /// Whether fewer than four validators are accepted, in words.
     pub fn need_words(&self, said: Option<&str>) -> Result<bool, Failure> {
         let count = self.validators.len();
-        if count >= 4 || count >= self.validators_before {
+        if !is_few(count) || count >= self.validators_before {
             return Ok(false);
         }
         let words = format!("{count} validators survive no faulty one");
@@ -434,28 +428,18 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_rpc::join::{FORMAT, JoinRequest, ShownKey};
+    use consign_rpc::join::{FORMAT, JoinRequest, Joining, ShownKey};
     use consign_types::digest::Digest;
     use consign_types::key::SecretKey;
 
     const NETWORK: NetworkId = NetworkId(Digest([7; 32]));
 
-    fn args() -> ParamsArgs {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            params: ParamsArgs,
-        }
-        let line = ["params", "--as", "airline", "--key", "member.key"];
-        <Line as clap::Parser>::parse_from(line).params
-    }
-
     /// Contest window alone: reading stays as closed as it is.
     #[test]
     fn a_parameter_that_is_not_named_stays_as_it_is() {
         let now = Params { block_interval_ms: 50, open_reading: false, ..Params::default() };
-        let args = ParamsArgs { contest_window_ms: Some(1), ..args() };
-        assert_eq!(args.on(now), Ok(Params { contest_window_ms: 1, ..now }));
+        let args = ParamsArgs { contest_window_ms: Some(1), ..ParamsArgs::default() };
+        assert_eq!(changed(&args, now), Ok(Params { contest_window_ms: 1, ..now }));
         let then = Params { contest_window_ms: 1, ..now };
         let plan = ParamsPlan { now: now.into(), then: then.into() };
         assert_eq!(
@@ -471,8 +455,9 @@ mod tests {
 
     #[test]
     fn parameters_as_they_are_are_no_change() {
-        let args = ParamsArgs { open_reading: Some(true), ..args() };
-        assert_eq!(args.on(Params::default()).map_err(|e| e.code), Err("no_change".to_owned()));
+        let args = ParamsArgs { open_reading: Some(true), ..ParamsArgs::default() };
+        let unchanged = changed(&args, Params::default());
+        assert_eq!(unchanged.map_err(|e| e.code), Err("no_change".to_owned()));
     }
 
     fn joining(whose: &str) -> Joining {

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use consign_rpc::methods::{GetMembers, ListRequests};
-use consign_rpc::params::{GetDevice, GetProposal, ListProposals};
+use consign_rpc::params::{GetProposal, ListProposals};
 use consign_rpc::views::ProposalView;
 use consign_types::block::Height;
 use consign_types::digest::{EventId, NetworkId};
-use consign_types::event::{Action, Event, SignedEvent, Subject};
+use consign_types::event::{Action, SignedEvent, Subject};
 use consign_types::governance::Motion;
 use consign_types::party::{PartyId, SignerId};
 
@@ -21,7 +21,7 @@ use crate::console::Console;
 use crate::event::{self, Stage};
 use crate::failure::{Exit, Failure};
 use crate::instant;
-use crate::keys::{self, Purpose};
+use crate::member::Member;
 use crate::node::{Node, within};
 use change::{Plan, Proposed};
 use report::{Listed, Planned, Present, Requested, Shown};
@@ -187,27 +187,13 @@ async fn speak(
     speaker: &Speaker,
     action: Action,
 ) -> Result<SignedEvent, Failure> {
-    let key = keys::read(&speaker.key, Purpose::Member)?;
-    let signer = SignerId::member(speaker.party.clone());
+    let member = Member::new(speaker.party.clone(), network, &speaker.key)?;
     let sequence = match speaker.sequence {
         Some(sequence) => sequence,
-        None => {
-            let params = GetDevice { device_id: signer.clone().into() };
-            within(global.patience(), node.call(params)).await?.next_sequence
-        }
+        None => member.next_number(global, node).await?,
     };
-    let event = Event {
-        network,
-        subject: Subject::Signer(signer.clone()),
-        signer,
-        sequence,
-        floor: 0,
-        time: instant::now(),
-        place: None,
-        basis: None,
-        action,
-    };
-    Ok(SignedEvent::sign(event, &key))
+    let subject = Subject::Signer(SignerId::member(speaker.party.clone()));
+    Ok(member.sign(subject, action, sequence))
 }
 
 async fn all(global: &Global, node: &Node) -> Result<Vec<ProposalView>, Failure> {

@@ -11,10 +11,11 @@ use clap::Args;
 use consign_rpc::join::{JoinRequest, Joining};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::{Digest, NetworkId};
-use consign_types::genesis::Genesis;
+use consign_types::genesis::{Genesis, Params};
 use consign_types::key::PublicKey;
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
+use consign_types::validator::is_few;
 use consign_types::witness::Witness;
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ use crate::console::{Console, Report};
 use crate::failure::{Exit, Failure};
 use crate::instant;
 use crate::keys::{self, Purpose};
-use crate::network::{self, Layout, Peer, Seat};
+use crate::network::{self, Layout, ParamsArgs, Peer, Seat, readers};
 
 /// What a request says where there is no network yet.
 pub(super) const NOWHERE: NetworkId = NetworkId(Digest([0; 32]));
@@ -55,6 +56,9 @@ pub struct FoundArgs {
     /// A witness that the network asks, as `consign witness key` prints it
     #[arg(long = "witness", value_name = "VKEY@URL")]
     witnesses: Vec<Witness>,
+    /// What all nodes share
+    #[command(flatten)]
+    params: ParamsArgs,
 }
 
 /// `consign node adopt`.
@@ -96,6 +100,7 @@ impl Report for Prepared {
 struct Founded {
     network: String,
     directory: PathBuf,
+    open_reading: bool,
     parties: Vec<Founder>,
 }
 
@@ -109,7 +114,8 @@ struct Founder {
 
 impl Report for Founded {
     fn text(&self) -> String {
-        let mut text = format!("network    {}\n", self.network);
+        let reading = readers(self.open_reading);
+        let mut text = format!("network    {}\nreading    {reading}\n", self.network);
         for founder in &self.parties {
             text += &format!(
                 "{:<10} fingerprint {}, as a validator {}\n",
@@ -208,7 +214,8 @@ pub fn found(console: &Console, args: FoundArgs) -> Result<(), Failure> {
     });
     let seats: Vec<Seat> = seats.collect::<Result<_, Failure>>()?;
     let time = args.time.unwrap_or_else(instant::now);
-    let genesis = network::found(&args.origin, time, args.witnesses, &seats)?;
+    let params = args.params.on(Params::default());
+    let genesis = network::found(&args.origin, time, params, args.witnesses, &seats)?;
     keys::private_dir(&args.out)?;
     let layout = Layout::new(&args.out);
     network::write_shared(&layout, &genesis, seats.into_iter().map(Seat::log).collect())?;
@@ -221,6 +228,7 @@ pub fn found(console: &Console, args: FoundArgs) -> Result<(), Failure> {
     console.result(&Founded {
         network: genesis.network().to_string(),
         directory: args.out,
+        open_reading: params.open_reading,
         parties: requests.iter().map(|(joining, _)| founder(joining)).collect(),
     })
 }
@@ -267,7 +275,7 @@ pub fn adopt(console: &Console, args: &AdoptArgs) -> Result<(), Failure> {
         let to = args.home.join(to);
         fs::copy(&from, &to).map_err(|e| Failure::file("copy", &from, e))?;
     }
-    let few = genesis.validators().validators().len() < 4;
+    let few = is_few(genesis.validators().count());
     let text = network::founding_config(genesis.network(), &own.party, &listen, &peers, few);
     network::write_file(&config, text.as_bytes())?;
     console.result(&Adopted { network: genesis.network().to_string(), config })

@@ -3,9 +3,11 @@
 //! The request is public ([`consign_rpc::join`]). What speaks for the party stays in its directory.
 
 mod enter;
+mod finish;
 mod found;
 mod invite;
 mod rekey;
+mod rekeying;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +16,16 @@ use consign_rpc::join::{FORMAT, JoinRequest, Joining, ShownKey};
 use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Genesis;
+use consign_types::governance::Change;
 use consign_types::party::PartyId;
 
 pub use enter::{InitArgs, enter};
 pub use found::{AdoptArgs, FoundArgs, adopt, found};
 pub use invite::{InviteArgs, invite};
 pub use rekey::{RekeyArgs, rekey};
+use rekeying::RekeyRequest;
+pub use rekeying::Rekeying;
+use serde::Deserialize;
 
 use crate::failure::{Exit, Failure};
 use crate::keys::{self, Purpose};
@@ -112,21 +118,86 @@ fn request_of(
     })
 }
 
-/// Reads a request, and checks that its keys are held by whoever asks.
+/// What a party asks for in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Asking {
+    /// A party that is no member yet, or was none when it asked.
+    Join(Box<Joining>),
+    /// A member that goes on under other keys.
+    Rekey(Box<Rekeying>),
+}
+
+impl Asking {
+    /// The network that it concerns.
+    pub fn network(&self) -> NetworkId {
+        match self {
+            Self::Join(joining) => joining.network,
+            Self::Rekey(rekeying) => rekeying.network,
+        }
+    }
+
+    /// The party becomes a member, where it asks for that.
+    pub fn admission(&self, authority: bool) -> Option<Change> {
+        match self {
+            Self::Join(joining) => Some(joining.admission(authority)),
+            Self::Rekey(_) => None,
+        }
+    }
+
+    /// Its node votes, where it asks for that.
+    pub fn validator(&self) -> Option<Change> {
+        match self {
+            Self::Join(joining) => Some(joining.validator()),
+            Self::Rekey(rekeying) => rekeying.validator.clone(),
+        }
+    }
+
+    /// It speaks under another key, where it asks for that.
+    pub fn key(&self) -> Option<Change> {
+        match self {
+            Self::Join(joining) => Some(joining.key()),
+            Self::Rekey(rekeying) => rekeying.key.clone(),
+        }
+    }
+}
+
+/// Reads a request to join, and checks that its keys are held by whoever asks.
 ///
 /// # Errors
 /// When the file is none, or a signature in it does not hold.
 pub fn read(path: &Path) -> Result<Joining, Failure> {
-    let size = fs::metadata(path).map_err(|e| Failure::file("read", path, e))?.len();
-    let bad = |why: String| {
-        let message = format!("{}: {why}", path.display());
-        let help = "ask the party for the join-request.json that `consign node init` wrote";
-        Failure::new(Exit::Refused, "bad_request", message, help)
-    };
-    if size > REQUEST_BYTES_MAX {
-        return Err(bad(format!("{size} bytes, more than {REQUEST_BYTES_MAX}")));
+    let request = JoinRequest::parse(&text_of(path)?).map_err(|e| bad(path, e))?;
+    request.check().map_err(|e| bad(path, e))
+}
+
+/// Reads what a party asks for: to join, or to go on under other keys.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_asking(path: &Path) -> Result<Asking, Failure> {
+    #[derive(Deserialize)]
+    struct Form {
+        format: String,
     }
-    let text = fs::read_to_string(path).map_err(|e| Failure::file("read", path, e))?;
-    let request = JoinRequest::parse(&text).map_err(|e| bad(e.to_string()))?;
-    request.check().map_err(|e| bad(e.to_string()))
+    let text = text_of(path)?;
+    let form: Form = serde_json::from_str(&text).map_err(|e| bad(path, e))?;
+    if form.format != rekeying::FORMAT {
+        return read(path).map(Box::new).map(Asking::Join);
+    }
+    let request: RekeyRequest = serde_json::from_str(&text).map_err(|e| bad(path, e))?;
+    request.check().map(Box::new).map(Asking::Rekey).map_err(|e| bad(path, e))
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let size = fs::metadata(path).map_err(|e| Failure::file("read", path, e))?.len();
+    if size > REQUEST_BYTES_MAX {
+        return Err(bad(path, format!("{size} bytes, more than {REQUEST_BYTES_MAX}")));
+    }
+    fs::read_to_string(path).map_err(|e| Failure::file("read", path, e))
+}
+
+fn bad(path: &Path, why: impl std::fmt::Display) -> Failure {
+    let message = format!("{}: {why}", path.display());
+    let help = "ask the party for what `consign node init` or `rekey` wrote: join-request.json, rekey-request.json";
+    Failure::new(Exit::Refused, "bad_request", message, help)
 }

@@ -1,23 +1,38 @@
 //! `consign node rekey`: other keys for a member's node, and the request to vote under them.
 //!
 //! New keys lie beside the present ones until members have decided; then the two change places while the node
-//! is stopped. What the node signed before stays where it is: its sign-state holds for every key.
+//! is stopped ([`super::finish`]). What the node signed before stays where it is: its sign-state holds for every key.
+//! No key is needed but those that the request shows.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use consign_rpc::join::ShownKey;
+use consign_rpc::methods::GetMembers;
+use consign_types::digest::NetworkId;
+use consign_types::governance::Change;
+use consign_types::key::SecretKey;
 use consign_types::party::PartyId;
 use serde::Serialize;
 
-use super::{SHOWN, key_file, request_of};
+use super::finish::{Finished, finish};
+use super::key_file;
+use super::rekeying::{FORMAT, RekeyRequest, ShownValidator};
+use crate::args::Global;
 use crate::console::{Console, Report};
+use crate::durable::{self, Mode};
 use crate::failure::{Exit, Failure};
 use crate::keys::{self, Purpose};
 use crate::network;
+use crate::node::{Node, within};
 
-const NEXT: &str = "keys.next";
-const BEFORE: &str = "keys.before";
+pub(super) const NEXT: &str = "keys.next";
+pub(super) const BEFORE: &str = "keys.before";
+/// In [`NEXT`]: the names of the files in it that are new, one a line.
+pub(super) const REPLACED: &str = "replaced";
+
+/// The keys that a node votes with, in the order in which members see them.
+const VOTING: [Purpose; 3] = [Purpose::Consensus, Purpose::Cosigner, Purpose::Network];
 
 /// `consign node rekey`.
 #[derive(Args, Debug)]
@@ -34,7 +49,7 @@ pub struct RekeyArgs {
     /// A key to replace; repeat to name more. Those that vote where absent
     #[arg(long = "replace", value_name = "PURPOSE", value_enum)]
     replace: Vec<Replaced>,
-    /// Where other nodes dial it; repeat to name more
+    /// Where other nodes dial it from then on; repeat to name more. As the ledger has it where absent: a node is asked
     #[arg(long, value_name = "MULTIADDR")]
     announce: Vec<String>,
     /// Put the new keys in the place of the present ones; the node is stopped
@@ -69,34 +84,41 @@ impl Replaced {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Made {
     keys: PathBuf,
-    request: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<PathBuf>,
     fingerprint: Option<String>,
     validator_fingerprint: Option<String>,
 }
 
 impl Report for Made {
     fn text(&self) -> String {
-        format!(
-            "keys       {}\nrequest    {}\nfingerprint of the member key and the node {}, of the validator {}",
-            self.keys.display(),
-            self.request.display(),
-            self.fingerprint.as_deref().unwrap_or("-"),
-            self.validator_fingerprint.as_deref().unwrap_or("-")
-        )
+        let request = self.request.as_ref().map_or_else(
+            || "none: these keys are on no ledger, nobody has to decide".to_owned(),
+            |path| path.display().to_string(),
+        );
+        let mut text = format!("keys       {}\nrequest    {request}", self.keys.display());
+        let prints =
+            [("member key", &self.fingerprint), ("validator", &self.validator_fingerprint)];
+        for (whose, print) in prints {
+            text += &print
+                .as_ref()
+                .map_or_else(String::new, |print| format!("\nfingerprint of the {whose} {print}"));
+        }
+        text
     }
 }
 
 #[derive(Serialize)]
-struct Finished {
+struct InPlace {
     keys: PathBuf,
     before: PathBuf,
 }
 
-impl Report for Finished {
+impl Report for InPlace {
     fn text(&self) -> String {
         format!(
             "keys       {}\nthe keys before lie in {}: destroy them when the node votes again",
@@ -109,298 +131,242 @@ impl Report for Finished {
 /// Makes new keys, or puts them in force.
 ///
 /// # Errors
-/// When a file is missing, in the way, or cannot be written.
-pub fn rekey(console: &Console, args: &RekeyArgs) -> Result<(), Failure> {
-    let home = &args.home;
-    match (&args.party, args.finish) {
-        (_, true) => console.result(&finish(home)?),
-        (Some(party), false) => console.result(&make(home, party, &args.replace, &args.announce)?),
-        (None, false) => Err(Failure::usage("usage", "no party is named", "add --party")),
+/// When a file is missing, in the way, or cannot be written; or no node says where the party's is met.
+pub async fn rekey(console: &Console, global: &Global, args: RekeyArgs) -> Result<(), Failure> {
+    let RekeyArgs { home, party, replace, announce, finish: finishes } = args;
+    let party = match party {
+        _ if finishes => {
+            let Finished { keys, before } = finish(&home)?;
+            return console.result(&InPlace { keys, before });
+        }
+        Some(party) => party,
+        None => return Err(Failure::usage("usage", "no party is named", "add --party")),
+    };
+    let mut named: Vec<Purpose> = Vec::new();
+    for purpose in replace.iter().map(|replaced| replaced.purpose()) {
+        if !named.contains(&purpose) {
+            named.push(purpose);
+        }
     }
+    if named.is_empty() {
+        named = VOTING.to_vec();
+    }
+    let network = network::read_genesis(&home.join("genesis.cbor"))?.network();
+    let addresses = if announce.is_empty() && votes_under(&named) {
+        present_addresses(global, network, &party).await?
+    } else {
+        announce
+    };
+    console.result(&make(&home, network, &party, &named, addresses)?)
+}
+
+/// Whether the node votes under other keys with these replaced.
+fn votes_under(named: &[Purpose]) -> bool {
+    VOTING.iter().any(|purpose| named.contains(purpose))
+}
+
+/// Where the party's node is met, as the ledger has it: a change of its keys without addresses would take them away.
+async fn present_addresses(
+    global: &Global,
+    network: NetworkId,
+    party: &PartyId,
+) -> Result<Vec<String>, Failure> {
+    let asked = async {
+        let node = Node::first(global).await?;
+        let other = within(global.patience(), node.status()).await?.network.0;
+        if other != network {
+            let message = format!("{} is of network {other}, not {network}", node.url());
+            return Err(Failure::new(Exit::Refused, "foreign_network", message, ""));
+        }
+        within(global.patience(), node.call(GetMembers::default())).await
+    };
+    let help = "name its addresses with --announce, or with --node a node that says them";
+    let view = asked.await.map_err(|failure| {
+        let message = format!("nobody says where the node of {party} is met: {}", failure.message);
+        Failure::new(failure.exit, &failure.code, message, help)
+    })?;
+    let member = view.members.into_iter().find(|member| member.party.0 == *party);
+    let member = member.ok_or_else(|| {
+        let message = format!("{party} is no member of this network");
+        Failure::new(Exit::Refused, "unknown_party", message, "see `consign gov members`")
+    })?;
+    Ok(member.node.map(|node| node.addresses).unwrap_or_default())
 }
 
 fn make(
     home: &Path,
+    network: NetworkId,
     party: &PartyId,
-    replace: &[Replaced],
-    announce: &[String],
+    named: &[Purpose],
+    addresses: Vec<String>,
 ) -> Result<Made, Failure> {
-    let (present, next) = (home.join("keys"), home.join(NEXT));
-    let voting = [Purpose::Consensus, Purpose::Cosigner, Purpose::Network];
-    let named: Vec<Purpose> = match replace {
-        [] => voting.to_vec(),
-        named => named.iter().map(|replaced| replaced.purpose()).collect(),
-    };
+    let next = home.join(NEXT);
     network::refuse_unless_empty(&next)?;
-    let genesis = network::read_genesis(&home.join("genesis.cbor"))?;
-    keys::private_dir(&next)?;
-    for purpose in SHOWN.into_iter().chain([Purpose::Log]) {
-        if named.contains(&purpose) {
-            keys::create(&key_file(&next, purpose), purpose)?;
-        } else {
-            // As it stands, under its passphrase where it has one.
-            copy_key(&key_file(&present, purpose), &key_file(&next, purpose))?;
-        }
+    let mut held: Vec<(Purpose, SecretKey)> = Vec::new();
+    // What stays and is shown is read before anything is made: nothing half-made is left where it is not there.
+    for purpose in VOTING.into_iter().filter(|stays| votes_under(named) && !named.contains(stays)) {
+        held.push((purpose, keys::read(&key_file(&home.join("keys"), purpose), purpose)?));
     }
-    let request = request_of(&next, genesis.network(), party, announce)?;
+    keys::private_dir(&next)?;
+    for purpose in named {
+        held.push((*purpose, keys::create(&key_file(&next, *purpose), *purpose)?));
+    }
+    let request = request_of(&held, network, party, addresses);
+    let asked = request.check().map_err(|why| {
+        Failure::usage("bad_request", why, "remove keys.next, and name other --announce")
+    })?;
     let path = home.join("rekey-request.json");
-    network::write_file(&path, request.to_text().as_bytes())?;
-    let joining = super::read(&path)?;
-    let print = |change: &consign_types::governance::Change| {
-        change.fingerprint(genesis.network()).map(|f| f.to_string())
-    };
+    let asks = asked.key.is_some() || asked.validator.is_some();
+    if asks {
+        let text = serde_json::to_string_pretty(&request).unwrap_or_default() + "\n";
+        durable::replace(&path, text.as_bytes(), Mode::Shared)?;
+    }
+    // The last of it: where it lies, everything else does.
+    let replaced: String =
+        named.iter().map(|purpose| format!("{}.key\n", purpose.as_str())).collect();
+    durable::replace(&next.join(REPLACED), replaced.as_bytes(), Mode::Private)?;
+    let print = |change: &Change| change.fingerprint(network).map(|print| print.to_string());
     Ok(Made {
         keys: next,
-        request: path,
-        fingerprint: print(&joining.admission(false)),
-        validator_fingerprint: print(&joining.validator()),
+        request: asks.then_some(path),
+        fingerprint: asked.key.as_ref().and_then(print),
+        validator_fingerprint: asked.validator.as_ref().and_then(print),
     })
 }
 
-fn copy_key(from: &Path, to: &Path) -> Result<(), Failure> {
-    let part = part_of(to);
-    // The copy has the mode of what is copied, and its name only when it is whole.
-    fs::copy(from, &part).map_err(|e| Failure::file("copy", from, e))?;
-    into_place(&part, to)
-}
-
-/// What will be at `path`, until it is whole.
-fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    path.with_file_name(name)
-}
-
-fn into_place(part: &Path, to: &Path) -> Result<(), Failure> {
-    let synced = fs::File::open(part).and_then(|file| file.sync_all());
-    synced.map_err(|e| Failure::file("sync", part, e))?;
-    rename(part, to)
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::rename(from, to).map_err(|e| Failure::file("rename", from, e))?;
-    keys::sync_parent(to)
-}
-
-/// Where the keys of a node lie while they change places.
-struct Places {
-    config: PathBuf,
-    present: PathBuf,
-    next: PathBuf,
-    before: PathBuf,
-}
-
-type Step = fn(&Places) -> Result<(), Failure>;
-
-/// The steps, in their order. Each does nothing where it was done: after a crash between any two, or in one, the same
-/// command goes on. The configuration comes first: it holds for the keys before as well, and without it a node does
-/// not start under the new ones.
-const STEPS: [Step; 4] =
-    [Places::note_in_config, Places::bring_along, Places::put_away, Places::put_in_place];
-
-fn finish(home: &Path) -> Result<Finished, Failure> {
-    let places = Places::of(home);
-    places.need_something_to_do()?;
-    STEPS.iter().try_for_each(|step| step(&places))?;
-    Ok(Finished { keys: places.present, before: places.before })
-}
-
-impl Places {
-    fn of(home: &Path) -> Self {
-        Self {
-            config: home.join("consignd.toml"),
-            present: home.join("keys"),
-            next: home.join(NEXT),
-            before: home.join(BEFORE),
-        }
+/// What a party that holds these keys asks for. All three that vote are held, or none of them.
+fn request_of(
+    held: &[(Purpose, SecretKey)],
+    network: NetworkId,
+    party: &PartyId,
+    addresses: Vec<String>,
+) -> RekeyRequest {
+    let shown = |wanted: Purpose| {
+        let (_, key) = held.iter().find(|(purpose, _)| *purpose == wanted)?;
+        Some(ShownKey::of(network, party, key))
+    };
+    let [consensus, cosigner, own] = VOTING.map(shown);
+    let validator = consensus.zip(cosigner).zip(own);
+    RekeyRequest {
+        format: FORMAT.to_owned(),
+        network: network.to_string(),
+        party: party.to_string(),
+        member_key: shown(Purpose::Member),
+        validator: validator.map(|((consensus_key, cosigner_key), network_key)| ShownValidator {
+            consensus_key,
+            cosigner_key,
+            network_key,
+            addresses,
+        }),
     }
-
-    fn need_something_to_do(&self) -> Result<(), Failure> {
-        match (self.present.is_dir(), self.next.is_dir()) {
-            // Nothing was done yet, but perhaps to the configuration.
-            (true, true) => network::refuse_unless_empty(&self.before),
-            // Everything was done, but perhaps to the configuration; or it was cut off between the two renames.
-            (true, false) | (false, true) if self.before.is_dir() => Ok(()),
-            (_, false) => {
-                let message = format!("{} is not there", self.next.display());
-                let help = "make the keys first: the same command without --finish";
-                Err(Failure::new(Exit::Operational, "no_keys", message, help))
-            }
-            (false, true) => {
-                let message = format!("{} is not there", self.present.display());
-                let help = "name the node's own directory with --home";
-                Err(Failure::new(Exit::Operational, "no_keys", message, help))
-            }
-        }
-    }
-
-    fn note_in_config(&self) -> Result<(), Failure> {
-        let path = &self.config;
-        let text = fs::read_to_string(path).map_err(|e| Failure::file("read", path, e))?;
-        let noted = after_genesis(&text);
-        if noted == text {
-            return Ok(());
-        }
-        let part = part_of(path);
-        // With the mode that it has, and never half of it.
-        fs::copy(path, &part).map_err(|e| Failure::file("copy", path, e))?;
-        fs::write(&part, noted).map_err(|e| Failure::file("write", &part, e))?;
-        into_place(&part, path)
-    }
-
-    /// The receipt key and whatever else lies there go along.
-    fn bring_along(&self) -> Result<(), Failure> {
-        if !self.present.is_dir() || !self.next.is_dir() {
-            return Ok(());
-        }
-        let read = |e| Failure::file("read", &self.present, e);
-        for entry in fs::read_dir(&self.present).map_err(read)? {
-            let entry = entry.map_err(read)?;
-            let to = self.next.join(entry.file_name());
-            if !to.exists() && entry.path().is_file() {
-                copy_key(&entry.path(), &to)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put_away(&self) -> Result<(), Failure> {
-        if !self.present.is_dir() || !self.next.is_dir() {
-            return Ok(());
-        }
-        if self.before.is_dir() {
-            fs::remove_dir(&self.before).map_err(|e| Failure::file("remove", &self.before, e))?;
-        }
-        rename(&self.present, &self.before)
-    }
-
-    fn put_in_place(&self) -> Result<(), Failure> {
-        if self.next.is_dir() { rename(&self.next, &self.present) } else { Ok(()) }
-    }
-}
-
-/// The configuration of a node whose keys are no more those of the genesis.
-fn after_genesis(text: &str) -> String {
-    if text.lines().any(|line| line.trim_start().starts_with("after_genesis")) {
-        return text.to_owned();
-    }
-    text.replacen(
-        "[node]\n",
-        "[node]\n# Its keys changed: the ledger says who it is.\nafter_genesis = true\n",
-        1,
-    )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use consign_types::genesis::Params;
+    use consign_types::time::Millis;
+
     use super::*;
+    use crate::join::read_asking;
+    use crate::network::{Ports, Spec};
 
+    /// The airline's directory of a new network, without the member key: it is off the machine.
+    fn airline(dir: &Path) -> (PathBuf, NetworkId, PartyId) {
+        let parties = ["forwarder", "airline", "handler", "consignee"];
+        let spec = Spec {
+            origin: "devnet.example/consign".to_owned(),
+            parties: parties.map(|name| name.parse().unwrap()).to_vec(),
+            authorities: Vec::new(),
+            ports: Ports { rpc: 9101, p2p: 9201 },
+            time: Millis(1_700_000_000_000),
+            params: Params::default(),
+            witnesses: Vec::new(),
+        };
+        let out = dir.join("net");
+        network::init(&out, &spec).unwrap();
+        let home = out.join("airline");
+        fs::remove_file(home.join("keys/member.key")).unwrap();
+        let network = network::read_genesis(&home.join("genesis.cbor")).unwrap().network();
+        (home, network, "airline".parse().unwrap())
+    }
+
+    fn names(dir: PathBuf) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// One voting key alone is replaced; the other two are shown as they are, and the member key by nobody.
     #[test]
-    fn a_configuration_says_once_that_its_keys_are_not_of_the_genesis() {
-        let once = after_genesis("[network]\nid = \"x\"\n\n[node]\nparty = \"airline\"\n");
-        let expected = "[network]\nid = \"x\"\n\n[node]\n# Its keys changed: the ledger says who it is.\n\
-                        after_genesis = true\nparty = \"airline\"\n";
-        assert_eq!(once, expected);
-        assert_eq!(after_genesis(&once), once);
-    }
+    fn a_node_gets_another_key_where_the_member_key_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, network, party) = airline(dir.path());
+        let own = |dir: &str, purpose| {
+            keys::read(&key_file(&home.join(dir), purpose), purpose).unwrap().public()
+        };
+        let [_, cosigner_key, network_key] = VOTING.map(|purpose| own("keys", purpose));
+        let addresses = vec!["/ip4/192.0.2.2/tcp/9201".to_owned()];
+        let named = [Purpose::Consensus];
+        let made = make(&home, network, &party, &named, addresses.clone()).unwrap();
+        assert_eq!(names(home.join(NEXT)), ["consensus.key", "replaced"]);
 
-    /// Every file below `dir` with what is in it.
-    fn files(dir: &Path) -> Vec<(PathBuf, String)> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("one").path())
-        {
-            if entry.is_dir() {
-                files.extend(self::files(&entry));
-            } else {
-                let text = fs::read_to_string(&entry).expect("text");
-                files.push((entry, text));
-            }
-        }
-        files.sort();
-        files
-    }
+        let asking = read_asking(&made.request.unwrap()).unwrap();
+        assert_eq!(
+            (asking.network(), asking.admission(false), asking.key()),
+            (network, None, None)
+        );
+        let Some(Change::Validator { validator, addresses: said, .. }) = asking.validator() else {
+            panic!("the node votes under another key: {asking:?}");
+        };
+        let consensus_key = own(NEXT, Purpose::Consensus);
+        assert_eq!(validator.party, party);
+        assert_eq!(
+            [validator.consensus_key, validator.cosigner_key, validator.network_key],
+            [consensus_key, cosigner_key, network_key]
+        );
+        assert_eq!(said, addresses);
 
-    const CONFIG: &str = "[node]\nparty = \"airline\"\n";
-
-    /// A node with another consensus key to come, and a receipt key that stays.
-    fn home() -> tempfile::TempDir {
-        let home = tempfile::tempdir().expect("a directory");
-        let lies = [
-            ("consignd.toml", CONFIG),
-            ("keys/consensus.key", "old"),
-            ("keys/receipt.key", "receipt"),
-            ("keys.next/consensus.key", "new"),
-        ];
-        for (path, text) in lies {
-            let path = home.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("it can be made");
-            fs::write(path, text).expect("it can be written");
-        }
-        home
-    }
-
-    fn expected(home: &Path) -> Vec<(PathBuf, String)> {
-        let noted = after_genesis(CONFIG);
-        let lies = [
-            ("consignd.toml", noted.as_str()),
-            ("keys/consensus.key", "new"),
-            ("keys/receipt.key", "receipt"),
-            ("keys.before/consensus.key", "old"),
-            ("keys.before/receipt.key", "receipt"),
-        ];
-        let mut lies = lies.map(|(path, text)| (home.join(path), text.to_owned())).to_vec();
-        lies.sort();
-        lies
-    }
-
-    /// Cut off before each step, after the last one, and in the two that write files.
-    #[test]
-    fn keys_change_places_though_it_was_cut_off() {
-        for cut in 0..=STEPS.len() {
-            let home = home();
-            let home = home.path();
-            let places = Places::of(home);
-            STEPS[..cut].iter().try_for_each(|step| step(&places)).expect("the steps before");
-            let finished =
-                finish(home).unwrap_or_else(|e| panic!("cut off before step {cut}: {e}"));
-            assert_eq!((finished.keys, finished.before), (home.join("keys"), home.join(BEFORE)));
-            assert_eq!(files(home), expected(home), "cut off before step {cut}");
-        }
-        for half in ["consignd.toml.part", "keys.next/receipt.key.part"] {
-            let home = home();
-            let home = home.path();
-            fs::write(home.join(half), "re").expect("it can be written");
-            finish(home).expect("it goes on");
-            assert_eq!(files(home), expected(home), "cut off in {half}");
-        }
-    }
-
-    /// As a version that wrote the configuration last left it.
-    #[test]
-    fn what_was_done_but_for_the_configuration_is_finished() {
-        let home = home();
-        let home = home.path();
-        finish(home).expect("it is done");
-        fs::write(home.join("consignd.toml"), CONFIG).expect("it can be written");
-        finish(home).expect("it goes on");
-        assert_eq!(files(home), expected(home));
+        finish(&home).unwrap();
+        assert_eq!(own("keys", Purpose::Consensus), consensus_key);
+        let voting = ["consensus.key", "cosigner.key", "log.key", "network.key"];
+        assert_eq!(names(home.join("keys")), voting);
     }
 
     #[test]
-    fn without_new_keys_or_with_others_in_the_way_nothing_changes() {
-        let home = home();
-        let home = home.path();
-        fs::create_dir(home.join(BEFORE)).expect("it can be made");
-        fs::write(home.join("keys.before/consensus.key"), "older").expect("it can be written");
-        let lies = files(home);
-        let code = |refused: Result<Finished, Failure>| refused.map(|_| ()).map_err(|e| e.code);
-        assert_eq!(code(finish(home)), Err("directory_not_empty".to_owned()));
-        assert_eq!(files(home), lies);
+    fn a_lost_member_key_is_replaced_alone_and_a_log_key_asks_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, network, party) = airline(dir.path());
+        let made = make(&home, network, &party, &[Purpose::Member], Vec::new()).unwrap();
+        let asking = read_asking(&made.request.unwrap()).unwrap();
+        assert_eq!(asking.validator(), None);
+        let key = asking.key().expect("it speaks under another key");
+        // What it reads out is what members see beside the proposal.
+        assert_eq!(made.fingerprint, key.fingerprint(network).map(|print| print.to_string()));
+        finish(&home).unwrap();
+        assert!(home.join("keys/member.key").is_file());
 
-        fs::remove_dir_all(home.join(BEFORE)).expect("it can be removed");
-        fs::remove_dir_all(home.join(NEXT)).expect("it can be removed");
-        let lies = files(home);
-        assert_eq!(code(finish(home)), Err("no_keys".to_owned()));
-        assert_eq!(files(home), lies);
+        let dir = tempfile::tempdir().unwrap();
+        let (home, network, party) = airline(dir.path());
+        let made = make(&home, network, &party, &[Purpose::Log], Vec::new()).unwrap();
+        assert_eq!(
+            (made.request, made.fingerprint, made.validator_fingerprint),
+            (None, None, None)
+        );
+        assert_eq!(names(home.join(NEXT)), ["log.key", "replaced"]);
+    }
+
+    /// A voting key that stays is not there: nothing is left that would be in the way of the next attempt.
+    #[test]
+    fn what_cannot_be_shown_is_said_before_anything_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, network, party) = airline(dir.path());
+        fs::remove_file(home.join("keys/network.key")).unwrap();
+        let refused = make(&home, network, &party, &[Purpose::Consensus], Vec::new());
+        assert_eq!(refused.map(|_| ()).map_err(|failure| failure.code), Err("file".to_owned()));
+        assert!(!home.join(NEXT).exists());
     }
 }

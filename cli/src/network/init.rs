@@ -16,10 +16,11 @@ use consign_types::policy::policy;
 
 use consign_types::time::Millis;
 use consign_types::trust::Trust;
-use consign_types::validator::{Validator, ValidatorSet};
+use consign_types::validator::{Validator, ValidatorSet, is_few};
 use consign_types::witness::Witness;
 use serde::Serialize;
 
+use super::params::readers;
 use crate::console::Report;
 use crate::failure::{Exit, Failure};
 use crate::join::Listen;
@@ -47,6 +48,8 @@ pub struct Spec {
     pub ports: Ports,
     /// Time of the genesis block.
     pub time: Millis,
+    /// What all nodes share.
+    pub params: Params,
     /// Outsiders that cosign.
     pub witnesses: Vec<Witness>,
 }
@@ -104,6 +107,7 @@ pub struct Made {
     directory: PathBuf,
     network: String,
     origin: String,
+    open_reading: bool,
     parties: Vec<MadeParty>,
 }
 
@@ -118,7 +122,9 @@ struct MadeParty {
 
 impl Report for Made {
     fn text(&self) -> String {
-        let mut text = format!("network {}\norigin  {}\n", self.network, self.origin);
+        let (network, origin) = (&self.network, &self.origin);
+        let reading = readers(self.open_reading);
+        let mut text = format!("network {network}\norigin  {origin}\nreading {reading}\n");
         for party in &self.parties {
             let _ = writeln!(text, "  {:<12} rpc {}  p2p {}", party.party, party.rpc, party.p2p);
         }
@@ -162,12 +168,12 @@ pub fn init(out: &Path, spec: &Spec) -> Result<Made, Failure> {
         };
         seats.push(Seat { member, validator, log: new(Purpose::Log)? });
     }
-    let genesis = found(&spec.origin, spec.time, spec.witnesses.clone(), &seats)?;
+    let genesis = found(&spec.origin, spec.time, spec.params, spec.witnesses.clone(), &seats)?;
     write_shared(&layout, &genesis, seats.into_iter().map(Seat::log).collect())?;
     for own in &addresses {
         let party = &own.party;
         write_file(&layout.party(party).join("genesis.cbor"), &genesis.to_bytes())?;
-        let few = spec.parties.len() < 4;
+        let few = is_few(spec.parties.len());
         let config = node_config(genesis.network(), own, &addresses, few);
         write_file(&layout.config(party), config.as_bytes())?;
     }
@@ -225,6 +231,7 @@ impl Seat {
 pub(crate) fn found(
     origin: &str,
     time: Millis,
+    params: Params,
     witnesses: Vec<Witness>,
     seats: &[Seat],
 ) -> Result<Genesis, Failure> {
@@ -235,7 +242,7 @@ pub(crate) fn found(
     members.sort_by(|a, b| a.party.cmp(&b.party));
     let validators = seats.iter().map(|seat| seat.validator.clone()).collect();
     let set = ValidatorSet::new(validators).map_err(|e| bad(&e))?;
-    Genesis::new(origin, time, members, set, Params::default())
+    Genesis::new(origin, time, members, set, params)
         .and_then(|genesis| genesis.with_witnesses(witnesses))
         .map_err(|e| bad(&e))
 }
@@ -264,6 +271,7 @@ fn made(layout: &Layout, network: NetworkId, spec: &Spec, addresses: Vec<Address
         directory: layout.root().to_owned(),
         network: network.to_string(),
         origin: spec.origin.clone(),
+        open_reading: spec.params.open_reading,
         parties: addresses.into_iter().map(party).collect(),
     }
 }
@@ -409,6 +417,7 @@ mod tests {
             authorities: vec!["handler".parse().unwrap()],
             ports: Ports { rpc: 9101, p2p: 9201 },
             time: Millis(1_700_000_000_000),
+            params: Params::default(),
             witnesses: Vec::new(),
         }
     }

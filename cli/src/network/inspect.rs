@@ -8,6 +8,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::genesis::Genesis;
 use serde::Serialize;
 
+use super::params::readers;
 use crate::console::Report;
 use crate::failure::{Exit, Failure};
 
@@ -24,6 +25,8 @@ pub(super) struct Inspected {
     quorum: usize,
     faults: usize,
     block_interval_ms: u32,
+    contest_window_ms: u64,
+    return_window_ms: u64,
     open_reading: bool,
 }
 
@@ -66,7 +69,7 @@ pub(super) fn inspect(path: &Path) -> Result<Inspected, Failure> {
 }
 
 fn of(genesis: &Genesis) -> Inspected {
-    let set = genesis.validators();
+    let (set, params) = (genesis.validators(), genesis.params());
     Inspected {
         network: genesis.network().to_string(),
         origin: genesis.origin().to_owned(),
@@ -93,8 +96,10 @@ fn of(genesis: &Genesis) -> Inspected {
             .collect(),
         quorum: set.quorum(),
         faults: set.faults(),
-        block_interval_ms: genesis.params().block_interval_ms,
-        open_reading: genesis.params().open_reading,
+        block_interval_ms: params.block_interval_ms,
+        contest_window_ms: params.contest_window_ms,
+        return_window_ms: params.return_window_ms,
+        open_reading: params.open_reading,
     }
 }
 
@@ -104,10 +109,19 @@ impl Report for Inspected {
             "network     {}\norigin      {}\ntime        {}\n",
             self.network, self.origin, self.time
         );
-        let reading = if self.open_reading { "everybody" } else { "holders of a token" };
-        let _ = writeln!(text, "reading     {reading}");
+        let _ = writeln!(text, "reading     {}", readers(self.open_reading));
         let _ =
             writeln!(text, "interval    {} ms between blocks when busy", self.block_interval_ms);
+        let _ = writeln!(
+            text,
+            "contest     {} ms that a spent basis contests the present one",
+            self.contest_window_ms
+        );
+        let _ = writeln!(
+            text,
+            "return      {} ms after a delivery for its taker to return",
+            self.return_window_ms
+        );
         let _ = writeln!(
             text,
             "validators  {}; a quorum is {}, {} may be faulty",

@@ -5,10 +5,12 @@
 
 mod init;
 mod inspect;
+mod params;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use consign_types::genesis::Params;
 use consign_types::party::PartyId;
 use consign_types::time::Millis;
 use consign_types::witness::Witness;
@@ -19,6 +21,7 @@ pub(crate) use init::{
     refuse_unless_empty, write_file, write_shared,
 };
 pub use inspect::read_genesis;
+pub use params::{ParamsArgs, readers};
 
 use crate::args::Global;
 use crate::console::Console;
@@ -30,7 +33,7 @@ use crate::join::{self, FoundArgs, InviteArgs, invite};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a network: a genesis, a trust file and one directory for each party, with fresh keys
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// Make a network of what its parties ask for, each with its own keys
     Found(Box<FoundArgs>),
     /// Make a string with which a party asks to join, once
@@ -69,6 +72,9 @@ pub struct InitArgs {
     /// A witness that the network asks, as `consign witness key` prints it
     #[arg(long = "witness", value_name = "VKEY@URL")]
     witnesses: Vec<Witness>,
+    /// What all nodes share
+    #[command(flatten)]
+    params: ParamsArgs,
 }
 
 /// Carries out `consign network`.
@@ -85,6 +91,7 @@ pub async fn run(console: &Console, global: &Global, command: Command) -> Result
                 authorities: args.authorities,
                 ports,
                 time: args.time.unwrap_or_else(instant::now),
+                params: args.params.on(Params::default()),
                 witnesses: args.witnesses,
             };
             console.result(&init(&args.out, &spec)?)

@@ -1,14 +1,11 @@
 //! What a witness cosigned last, on disk before anybody is told.
 //!
 //! One file for each log: the checkpoint as it is served, with the witness' own cosignature under it, from
-//! which everything else follows. A file is replaced whole: written beside, synced, renamed, and the
-//! directory synced. A witness that lost the directory does not begin anew: it could be led to cosign a
+//! which everything else follows. A file is replaced whole ([`crate::durable`]). A witness that lost the directory does not begin anew: it could be led to cosign a
 //! fork of what it forgot. Only a new key may, and is marked (`FILE.new`) until its first start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -20,6 +17,7 @@ use consign_types::trust::Trust;
 use consign_types::witness::{Refusal, Seen, decide, remember, state_file};
 use rustix::fs::FlockOperation;
 
+use crate::durable::{self, Mode};
 use crate::failure::{Exit, Failure};
 use crate::keys;
 
@@ -202,19 +200,8 @@ fn read(dir: &Path, origin: &str, own: &VerifierKey) -> Result<(Seen, String), F
     Ok((seen, text))
 }
 
-/// Replaces a file whole, and returns when that is on disk.
 fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
-    let (path, beside) = (dir.join(name), dir.join(format!("{name}.part")));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, &path))
-        .and_then(|()| File::open(dir)?.sync_all());
-    written.map_err(|e| Failure::file("write", &path, e))
+    durable::replace(&dir.join(name), text.as_bytes(), Mode::Private)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::NetworkId;
 use consign_types::genesis::Genesis;
 use consign_types::party::PartyId;
+use consign_types::validator::is_few;
 use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
@@ -359,7 +360,7 @@ impl Reader {
 
     fn check_network(&mut self, genesis: &Genesis, party: Option<&PartyId>, keys: Option<&Keys>) {
         let validators = genesis.validators().validators();
-        if validators.len() < 4 && !self.flag("network.allow_few_validators") {
+        if is_few(validators.len()) && !self.flag("network.allow_few_validators") {
             let what = format!(
                 "the network has {} validators and survives no fault; 4 survive one",
                 validators.len()

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use consign_cli::keys::Purpose;
 use consign_rpc::client::{Client, Credentials};
 use consign_rpc::tls::{self, Chain};
 use consign_tests::drill::Drill;
@@ -133,6 +134,61 @@ async fn a_certificate_is_renewed_while_the_node_runs() {
     assert!(said().contains("name a certificate in PEM"), "and what to do");
     assert!(shown(&second).await, "what held before holds");
 
+    drill.stop(&party);
+    fs::write(&home.config, config).expect("it can be written");
+    drill.restart(&party);
+    drill.finish().await;
+}
+
+/// Reading is closed, and the node shows a certificate of no public authority. Whoever is invited has no token yet: it
+/// asks to join with the certificate that it was given, and makes nothing without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_party_asks_to_join_where_reading_is_closed() {
+    let drill = Drill::start().await;
+    let party = drill.parties()[3].clone();
+    let key = drill.devnet().layout().key(&party, Purpose::Member);
+    drill.stop(&party);
+    let home = drill.home(&party).clone();
+    let dir = home.config.parent().expect("the party's directory");
+    let [tokens, secret, ca] =
+        ["tokens.toml", "office.token", "tls.crt"].map(|name| dir.join(name));
+    let mut new = vec!["token", "new", "--name", "office", "--scope", "read"];
+    new.extend(["--into", text(&tokens), "--out", text(&secret)]);
+    assert_eq!(run(&new).await.code, 0);
+    let config = fs::read_to_string(&home.config).expect("its configuration");
+    let doors = "[rpc]\nread = \"bearer\"\ntokens_file = \"tokens.toml\"\n\
+                 tls_cert = \"tls.crt\"\ntls_key = \"tls.key\"\n";
+    fs::write(&home.config, config.replacen("[rpc]\n", doors, 1)).expect("it can be written");
+    let pinned = renew(dir);
+    drill.restart(&party);
+    let url = home.url.replace("http://", "https://");
+    let credentials = Credentials { token: None, tls: Some(pinned) };
+    let client = Client::connect_with(&url, credentials).expect("an address");
+    let ready = || async { client.status().await.is_ok_and(|status| status.validators.voting) };
+    drill.until("it votes behind its doors", ready).await;
+
+    let office = ["--node", &url, "--ca", text(&ca), "--token-file", text(&secret)];
+    let peer = format!("{party}=/ip4/127.0.0.1/tcp/{}", drill.p2p_port());
+    let mut invite = vec!["network", "invite", "port", "--as", party.as_str()];
+    invite.extend(["--key", text(&key), "--peer", &peer]);
+    let invited = run(&[&office[..], &invite].concat()).await;
+    assert_eq!(invited.code, 0, "{}", invited.stderr);
+    let (_, print) = invited.stderr.split_once("the fingerprint ").expect("its fingerprint");
+    let print: String = print.chars().take(24).collect();
+
+    let place = tempfile::tempdir().expect("a directory");
+    let out = place.path().join("port");
+    let join = ["node", "init", "--join", invited.stdout.trim(), "--out", text(&out)];
+    assert_eq!(run(&join).await.code, 1, "nobody says that the certificate is good");
+    assert!(!out.exists(), "nothing was made");
+    let entered = run(&[&["--ca", text(&ca)], &join[..]].concat()).await;
+    assert_eq!(entered.code, 0, "{}", entered.stderr);
+    let expected = format!("invited by {party}, fingerprint {print}\n");
+    assert!(entered.stdout.contains(&expected), "{}\nlacks {expected}", entered.stdout);
+    let requests = run(&[&office[..], &["gov", "requests"]].concat()).await;
+    assert!(requests.stdout.starts_with("port "), "{}{}", requests.stdout, requests.stderr);
+
+    // Everybody reads again, so that the drill can look at the end.
     drill.stop(&party);
     fs::write(&home.config, config).expect("it can be written");
     drill.restart(&party);

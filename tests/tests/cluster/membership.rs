@@ -92,6 +92,13 @@ async fn members_come_and_go_as_the_manual_says() {
     drill.until("it votes", || votes(&drill, &port)).await;
     let before = member(&drill, airline, &port).await.expect("a member");
 
+    // Whose key it is not, is told before anything is sent.
+    let other = "consign gov propose retire airline --as forwarder --key airline/keys/member.key";
+    let refused = shell(&root, &url, other).await;
+    assert_eq!(refused.code, 7, "{}", refused.stderr);
+    let why = "error[wrong_key]: the key file is not that of forwarder\n";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+
     next(&[
         "parameter  block interval: 100 ms",
         "block interval: 100 ms -> 150 ms",
@@ -99,7 +106,13 @@ async fn members_come_and_go_as_the_manual_says() {
     ])
     .await;
 
-    next(&["stage     in force from height "]).await;
+    // Made where the member key is not; what the validator reads out is what members see.
+    let asked =
+        next(&["request    port/rekey-request.json", "stage     in force from height "]).await;
+    assert_eq!(
+        fingerprint(&asked, "fingerprint of the validator "),
+        fingerprint(&asked, "keys      fingerprint ")
+    );
     // Its keys are nobody's any more: the network goes on without it until it has the new ones.
     drill.until("it is out", async || !votes(&drill, &port).await).await;
     drill.stop(&port);
@@ -112,6 +125,9 @@ async fn members_come_and_go_as_the_manual_says() {
         let validator = of.validator.expect("it votes");
         [validator.consensus_key, validator.cosigner_key, validator.network_key]
     };
+    let met = |of: &MemberView| of.node.clone().map(|node| node.addresses);
+    let address = format!("/ip4/127.0.0.1/tcp/{p2p}");
+    assert_eq!((met(&before), met(&after)), (Some(vec![address.clone()]), Some(vec![address])));
     let (old, new) = (keys(before), keys(after.clone()));
     assert!(old.iter().zip(&new).all(|(old, new)| old != new), "{old:?} {new:?}");
 
@@ -123,7 +139,12 @@ async fn members_come_and_go_as_the_manual_says() {
     next(&["forwarder speaks under key", "member.key.before", "proven: block", "before    "]).await;
     assert_ne!(speaks("forwarder").await, old);
 
-    next(&["port speaks under another member key", "stage     in force from height "]).await;
+    let asked =
+        next(&["port speaks under another member key", "stage     in force from height "]).await;
+    assert_eq!(
+        fingerprint(&asked, "fingerprint of the member key "),
+        fingerprint(&asked, "keys      fingerprint ")
+    );
     let renewed = member(&drill, airline, &port).await.expect("a member");
     assert_ne!(renewed.key, after.key);
     next(&["port votes no more", "port is no member any more"]).await;

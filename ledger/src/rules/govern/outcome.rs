@@ -10,7 +10,7 @@ use consign_types::limits::{MEMBERS_MAX, PAST_KEYS_MAX};
 use consign_types::note::VerifierKey;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::signer_key::SignerKey;
-use consign_types::validator::{Validator, ValidatorSet};
+use consign_types::validator::{Validator, ValidatorSet, is_few};
 use consign_types::witness::{self, Witness};
 
 use crate::entry::{LogState, MemberState, StateView};
@@ -18,9 +18,6 @@ use crate::errors::Rejection;
 use crate::governance::Governance;
 use crate::rules::Tx;
 use crate::signer::SignerState;
-
-/// Fewer than this many validators survive no faulty one.
-const VALIDATORS_FEW: usize = 4;
 
 /// What one change does, before it is written.
 #[derive(Default)]
@@ -206,7 +203,7 @@ impl Outcome {
     fn retire(&mut self, party: &PartyId, few: bool) -> Result<(), Rejection> {
         let mut entries = self.entries();
         entries.retain(|entry| entry.party != *party);
-        if entries.len() < VALIDATORS_FEW && !few {
+        if is_few(entries.len()) && !few {
             return Err(Rejection::TooFewValidators { left: entries.len() as u32 });
         }
         self.replace(entries)

@@ -1,7 +1,7 @@
-//! A member at work: what it signs about its devices, and under which number.
+//! A member at work: what it signs under its own key, and under which number.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use consign_rpc::params::GetDevice;
@@ -50,8 +50,8 @@ impl Member {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn new(party: PartyId, network: NetworkId, args: &MemberArgs) -> Result<Self, Failure> {
-        Ok(Self { party, network, key: keys::read(&args.key, Purpose::Member)? })
+    pub fn new(party: PartyId, network: NetworkId, key: &Path) -> Result<Self, Failure> {
+        Ok(Self { party, network, key: keys::read(key, Purpose::Member)? })
     }
 
     /// Signs `action` about a subject.
@@ -75,18 +75,31 @@ impl Member {
     /// # Errors
     /// When the node does not know the member, or knows it under another key.
     pub async fn next_number(&self, global: &Global, node: &Node) -> Result<u64, Failure> {
-        let own = SignerId::member(self.party.clone());
-        let view = look_up(global, node, &own).await?.ok_or_else(|| {
-            let message = format!("{} is no member of this network", self.party);
-            Failure::new(Exit::Refused, "unknown_party", message, "see `consign network inspect`")
-        })?;
+        let view = known(global, node, &self.party).await?;
         if view.key.0 != self.key.public().into() {
-            let message = format!("the key file is not that of {}", self.party);
-            let help = format!("its key has the public half {}", view.key);
-            return Err(Failure::new(Exit::Refused, "wrong_key", message, help));
+            return Err(wrong_key(&self.party, &view));
         }
         Ok(view.next_sequence)
     }
+}
+
+/// A member as a node knows it.
+///
+/// # Errors
+/// When the node does not answer, or knows no such member.
+pub async fn known(global: &Global, node: &Node, party: &PartyId) -> Result<DeviceView, Failure> {
+    let own = SignerId::member(party.clone());
+    look_up(global, node, &own).await?.ok_or_else(|| {
+        let message = format!("{party} is no member of this network");
+        Failure::new(Exit::Refused, "unknown_party", message, "see `consign gov members`")
+    })
+}
+
+/// The key at hand is not that under which `party` is known.
+pub fn wrong_key(party: &PartyId, known: &DeviceView) -> Failure {
+    let message = format!("the key file is not that of {party}");
+    let help = format!("its key has the public half {}", known.key);
+    Failure::new(Exit::Refused, "wrong_key", message, help)
 }
 
 /// A device as a node knows it; none where it is not enrolled.
@@ -120,7 +133,7 @@ pub async fn say(
 ) -> Result<Option<EventStatus>, Failure> {
     if let (Some(out), Some(sequence)) = (&args.out, args.sequence) {
         let network = event::network_of(global).await?;
-        let member = Member::new(party.clone(), network, args)?;
+        let member = Member::new(party.clone(), network, &args.key)?;
         let signed = member.sign(subject, action, sequence);
         fs::write(out, signed.bytes()).map_err(|e| Failure::file("write", out, e))?;
         console.note(format!(
@@ -130,7 +143,8 @@ pub async fn say(
         return Ok(None);
     }
     let node = Node::first(global).await?;
-    let member = Member::new(party.clone(), event::network_at(global, &node).await?, args)?;
+    let network = event::network_at(global, &node).await?;
+    let member = Member::new(party.clone(), network, &args.key)?;
     let sequence = match args.sequence {
         Some(sequence) => sequence,
         None => member.next_number(global, &node).await?,

@@ -9,7 +9,9 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::address::Address;
+use super::budget::Budget;
 use super::places::Places;
+use super::waiting::Turn;
 use crate::backend::{Submitter, async_trait};
 use crate::errors::RpcError;
 use crate::rates::Rates;
@@ -24,6 +26,8 @@ pub(crate) struct Submitting {
     address: Address,
     /// The places of which the request has one, unless it came over a WebSocket.
     places: Option<Places>,
+    /// The memory of which the request holds much, if it does.
+    memory: Option<Budget>,
     hurried: watch::Sender<bool>,
 }
 
@@ -33,8 +37,9 @@ impl Submitting {
         rates: Arc<Rates<Address>>,
         address: Address,
         places: Option<Places>,
+        memory: Option<Budget>,
     ) -> Self {
-        Self { rates, address, places, hurried: watch::Sender::new(false) }
+        Self { rates, address, places, memory, hurried: watch::Sender::new(false) }
     }
 
     /// Counts the envelopes of a call. The call itself was counted before, and is one of them.
@@ -53,12 +58,18 @@ impl Submitter for Submitting {
     }
 
     async fn hurried(&self) {
-        let Some(places) = &self.places else { return std::future::pending().await };
-        let turn = places.join();
+        let place = self.places.as_ref().map(Places::join);
+        let memory = self.memory.as_ref().map(Budget::join);
         let mut hurried = self.hurried.subscribe();
+        let needed = async {
+            tokio::select! {
+                () = Turn::sent_away_from(place.as_ref()) => {}
+                () = Turn::sent_away_from(memory.as_ref()) => {}
+            }
+        };
         tokio::select! {
-            () = turn.sent_away() => {
-                // The other calls of a batch have the same place.
+            () = needed => {
+                // The other calls of a batch have the same place, and the same memory.
                 self.hurried.send_replace(true);
             }
             // The sender is here, so this never fails.

@@ -1,0 +1,125 @@
+//! Callers whose requests hold memory while they wait: all of them together are bounded, and each address.
+
+use std::sync::atomic::Ordering;
+
+use consign_rpc::server::ServerLimits;
+use consign_rpc::views::Base64;
+use serde_json::{Value, json};
+
+use crate::fake::{Door, within};
+use crate::socket::Socket;
+use crate::{raw, samples};
+
+/// A door whose node never makes anything final, with so much memory for bodies, all of it for any address.
+async fn door(bodies_bytes_max: usize) -> Door {
+    let limits = ServerLimits {
+        bodies_bytes_max,
+        bodies_bytes_per_address_max: bodies_bytes_max,
+        ..Default::default()
+    };
+    let door = Door::open(limits).await;
+    door.fake.nothing_becomes_final.store(true, Ordering::Relaxed);
+    door
+}
+
+/// A submission that waits for what never comes.
+fn waiting(id: u64) -> Value {
+    let envelope = Base64(samples::signed(1).bytes().to_vec());
+    let params = json!({ "envelope": envelope, "wait": "proven", "timeoutMs": 60_000 });
+    raw::request(id, "custody_submitEvent", &params)
+}
+
+fn asking(id: u64) -> Value {
+    raw::request(id, "chain_getStatus", &json!({}))
+}
+
+/// The same request in so many bytes.
+fn padded(request: &Value, bytes: usize) -> String {
+    let request = request.to_string();
+    format!("{request:<bytes$}")
+}
+
+async fn have_waited(door: &Door, submissions: u64) {
+    let mut count = door.fake.waiting.subscribe();
+    within(count.wait_for(|count| *count == submissions)).await.expect("they wait");
+}
+
+#[tokio::test]
+async fn a_submission_that_only_waits_gives_up_its_memory() {
+    let door = door(100_000).await;
+    let address = door.address;
+    let body = padded(&waiting(1), 80_000);
+    let waits = tokio::spawn(async move { raw::post(address, body.as_bytes()).await });
+    have_waited(&door, 1).await;
+    let answer = within(raw::post(address, padded(&asking(2), 40_000).as_bytes())).await;
+    assert_eq!(answer.json()["result"]["party"], "handler", "{answer:?}");
+    let waited = within(waits).await.expect("no panic").json();
+    assert_eq!(waited["result"]["status"]["state"], "accepted", "{waited}");
+}
+
+#[tokio::test]
+async fn an_address_has_so_much_memory() {
+    let limits = ServerLimits { bodies_bytes_per_address_max: 100_000, ..Default::default() };
+    let door = Door::open(limits).await;
+    door.fake.nothing_becomes_final.store(true, Ordering::Relaxed);
+    let address = door.address;
+    let body = padded(&waiting(1), 80_000);
+    let waits = tokio::spawn(async move { raw::post(address, body.as_bytes()).await });
+    have_waited(&door, 1).await;
+    let refused = within(raw::post(address, padded(&asking(2), 24_000).as_bytes())).await;
+    assert_eq!(refused.status(), 503, "{refused:?}");
+    assert_eq!(refused.json()["error"]["data"]["kind"], "busy");
+    let answer = within(raw::post(address, padded(&asking(3), 1_000).as_bytes())).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    waits.abort();
+}
+
+#[tokio::test]
+async fn a_websocket_has_so_many_calls_under_way() {
+    let door = door(64 * 1024 * 1024).await;
+    let mut socket = Socket::open(&door, None).await;
+    for id in 1..=32 {
+        socket.send(&waiting(id)).await;
+    }
+    have_waited(&door, 32).await;
+    socket.send(&asking(33)).await;
+    let refused = within(socket.find(|message| message["id"] == 33)).await;
+    assert_eq!(refused["error"]["data"]["kind"], "busy", "{refused}");
+}
+
+#[tokio::test]
+async fn a_large_message_that_only_waits_gives_up_its_memory() {
+    let door = door(100_000).await;
+    let mut socket = Socket::open(&door, None).await;
+    socket.send_text(&padded(&waiting(1), 80_000)).await;
+    have_waited(&door, 1).await;
+    let answer = within(raw::post(door.address, padded(&asking(2), 40_000).as_bytes())).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let waited = within(socket.find(|message| message["id"] == 1)).await;
+    assert_eq!(waited["result"]["status"]["state"], "accepted", "{waited}");
+}
+
+/// Blanks count: the library keeps them as long as the rest.
+#[tokio::test]
+async fn a_message_for_which_there_is_no_memory_is_refused() {
+    let door = door(60_000).await;
+    let mut socket = Socket::open(&door, None).await;
+    socket.send_text(&padded(&asking(1), 80_000)).await;
+    let refused = within(socket.find(|message| message["id"] == 1)).await;
+    assert_eq!(refused["error"]["data"]["kind"], "busy", "{refused}");
+    socket.send(&asking(2)).await;
+    let answer = within(socket.find(|message| message["id"] == 2)).await;
+    assert!(answer["result"].is_object(), "{answer}");
+}
+
+/// What it holds it gives back: many large messages, one after the other, find their memory.
+#[tokio::test]
+async fn an_answered_message_holds_nothing() {
+    let door = door(100_000).await;
+    let mut socket = Socket::open(&door, None).await;
+    for id in 1..=16 {
+        socket.send_text(&padded(&asking(id), 80_000)).await;
+        let answer = within(socket.find(|message| message["id"] == id)).await;
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+}

@@ -5,8 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures::StreamExt as _;
 
-use super::budget::{Budget, Memory, WORTH_BYTES};
-use super::waiting::Turn;
+use super::budget::{Memory, Seat, Seated};
 
 /// A body, and the memory that it takes from the budget.
 #[derive(Debug)]
@@ -29,32 +28,26 @@ pub(crate) enum Unread {
     BrokenOff,
 }
 
-/// Reads a body into `memory`, which is of `budget`.
+/// Reads a body into `memory`.
 pub(crate) async fn read(
     body: Body,
     bytes_max: usize,
     deadline: Duration,
-    budget: &Budget,
     memory: Memory,
 ) -> Result<Read, Unread> {
-    tokio::time::timeout(deadline, collect(body, bytes_max, budget, memory))
+    tokio::time::timeout(deadline, collect(body, bytes_max, memory))
         .await
         .unwrap_or(Err(Unread::TooSlow))
 }
 
-async fn collect(
-    body: Body,
-    bytes_max: usize,
-    budget: &Budget,
-    mut memory: Memory,
-) -> Result<Read, Unread> {
+async fn collect(body: Body, bytes_max: usize, mut memory: Memory) -> Result<Read, Unread> {
     let mut frames = body.into_data_stream();
     let mut bytes = Vec::new();
-    let mut turn: Option<Turn> = None;
+    let mut seated: Option<Seated> = None;
     loop {
         let frame = tokio::select! {
             frame = frames.next() => frame,
-            () = Turn::sent_away_from(turn.as_ref()) => return Err(Unread::Busy),
+            () = Seated::sent_away(seated.as_ref()) => return Err(Unread::Busy),
         };
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
@@ -66,8 +59,8 @@ async fn collect(
             return Err(Unread::Busy);
         }
         bytes.extend_from_slice(&frame);
-        if turn.is_none() && memory.bytes() >= WORTH_BYTES {
-            turn = Some(budget.join());
+        if seated.is_none() {
+            seated = memory.seat().as_ref().map(Seat::join);
         }
     }
     Ok(Read { bytes: bytes.into(), memory })
@@ -75,13 +68,14 @@ async fn collect(
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::{Budget, WORTH_BYTES};
     use super::*;
 
     const FOREVER: Duration = Duration::from_secs(3600);
 
     async fn read_into(body: Body, deadline: Duration, budget: &Budget) -> Result<Read, Unread> {
         let anybody = std::net::IpAddr::from([192, 0, 2, 1]).into();
-        read(body, 6, deadline, budget, budget.open(anybody)).await
+        read(body, 6, deadline, budget.open(anybody)).await
     }
 
     #[tokio::test]
@@ -113,7 +107,7 @@ mod tests {
         let dripping = Body::from_stream(begun.chain(futures::stream::pending()));
         let budget = Budget::new(WORTH_BYTES + 2, 2 * WORTH_BYTES);
         let anybody = std::net::IpAddr::from([192, 0, 2, 1]).into();
-        let drips = read(dripping, WORTH_BYTES, FOREVER, &budget, budget.open(anybody));
+        let drips = read(dripping, WORTH_BYTES, FOREVER, budget.open(anybody));
         let comes = read_into(Body::from("123456"), FOREVER, &budget);
         let (dripped, came) = tokio::join!(drips, comes);
         assert_eq!(dripped.expect_err("sent away"), Unread::Busy);

@@ -11,7 +11,7 @@ use tower::Layer;
 
 use super::access::Caller;
 use super::address::Address;
-use super::budget::Budget;
+use super::budget::Seat;
 use super::meter::{Inbound, Message};
 use super::places::Places;
 use super::pulse::Pulse;
@@ -27,9 +27,8 @@ pub(crate) struct Asker {
     pub(crate) address: Address,
     pub(crate) caller: Caller,
     pub(crate) batch_max: usize,
-    pub(crate) budget: Budget,
-    /// Of HTTP, the places of which the request has one, and whether its body holds much memory.
-    pub(crate) place: Option<(Places, bool)>,
+    /// Of HTTP, the places of which the request has one, and where it waits if its body holds much memory.
+    pub(crate) place: Option<(Places, Option<Seat>)>,
     /// Of a WebSocket, where notifications can be sent: over HTTP they cannot.
     pub(crate) pulse: Option<Pulse>,
 }
@@ -71,13 +70,11 @@ impl Asker {
 
     /// Who hands in events in one request, or in one message of a WebSocket.
     fn submitting(&self, message: Option<&Message>) -> Submitting {
-        let places = self.place.as_ref().map(|(places, _)| places.clone());
-        let holds_much = match (&self.place, message) {
-            (Some((_, holds_much)), _) => *holds_much,
-            (None, message) => message.is_some_and(Message::holds_much),
+        let (places, seat) = match self.place.clone() {
+            Some((places, seat)) => (Some(places), seat),
+            None => (None, message.and_then(Message::seat)),
         };
-        let memory = holds_much.then(|| self.budget.clone());
-        Submitting::new(self.rates.clone(), self.address, places, memory)
+        Submitting::new(self.rates.clone(), self.address, places, seat)
     }
 
     /// What the methods learn of whoever asks.

@@ -26,7 +26,7 @@ use tower::layer::util::Identity;
 use super::access::{Access, Caller, Came};
 use super::address::{Address, Sockets};
 use super::body::{self, Unread};
-use super::budget::{Budget, WORTH_BYTES};
+use super::budget::{Budget, Seat};
 use super::calls::Node;
 use super::cors;
 use super::guard::Asker;
@@ -89,23 +89,22 @@ async fn rpc(
         let text = "POST a JSON-RPC request here, or open a WebSocket; see /openrpc.json\n";
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")], text).into_response();
     }
-    let (limits, budget) = (&shared.limits, &shared.budget);
+    let (limits, memory) = (&shared.limits, shared.budget.open(address));
     let (head, body) = request.into_parts();
     let (bytes_max, deadline) = (limits.body_bytes_max, limits.body_read());
-    let body = match body::read(body, bytes_max, deadline, budget, budget.open(address)).await {
+    let body = match body::read(body, bytes_max, deadline, memory).await {
         Ok(body) => body,
         Err(unread) => return refuse(unreadable(unread, limits)),
     };
     turn.begin();
     let request = Request::from_parts(head, Body::from(body.bytes));
-    let holds_much = body.memory.bytes() >= WORTH_BYTES;
-    let response = call(shared, address, request, holds_much).await;
+    let response = call(shared, address, request, body.memory.seat()).await;
     drop(body.memory);
     response
 }
 
 /// Answers a request whose body is there.
-async fn call(shared: Shared, address: Address, request: Request, holds_much: bool) -> Response {
+async fn call(shared: Shared, address: Address, request: Request, seat: Option<Seat>) -> Response {
     let Some(held) = shared.callers.hold(address) else {
         return refuse(busy("this address has too many calls under way"));
     };
@@ -113,7 +112,7 @@ async fn call(shared: Shared, address: Address, request: Request, holds_much: bo
         return refuse(busy("the node answers as many callers as it may"));
     };
     let caller = caller(&shared, request.headers(), request.extensions());
-    let places = (shared.calls.clone(), holds_much);
+    let places = (shared.calls.clone(), seat);
     let asker = Asker { place: Some(places), ..asker(&shared, address, caller) };
     let rpc = RpcServiceBuilder::new().layer(asker);
     let service = shared.service.set_rpc_middleware(rpc).build(shared.methods, shared.stop);
@@ -168,9 +167,8 @@ async fn websocket(shared: Shared, address: Address, mut request: Request) -> Re
 
 /// Of neither HTTP nor a WebSocket yet.
 fn asker(shared: &Shared, address: Address, caller: Caller) -> Asker {
-    let (rates, budget) = (shared.rates.clone(), shared.budget.clone());
-    let batch_max = shared.limits.batch_max;
-    Asker { rates, address, caller, batch_max, budget, place: None, pulse: None }
+    let (rates, batch_max) = (shared.rates.clone(), shared.limits.batch_max);
+    Asker { rates, address, caller, batch_max, place: None, pulse: None }
 }
 
 /// What the JSON-RPC library answered.

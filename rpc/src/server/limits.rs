@@ -12,8 +12,8 @@ pub struct ServerLimits {
     /// Bytes of a request's body, or of a WebSocket message.
     pub body_bytes_max: usize,
     /// Bytes of all bodies that are being read or answered over HTTP, and of all WebSocket messages that are being
-    /// answered. Beyond them, a body that is still on its way is given up, and who only waits for an event to
-    /// become final is answered with what it is by then.
+    /// answered. Beyond them, a large body that is still on its way is given up, and who sent one and only waits
+    /// for an event to become final is answered with what it is by then.
     pub bodies_bytes_max: usize,
     /// The same of one address.
     pub bodies_bytes_per_address_max: usize,

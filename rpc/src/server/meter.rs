@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::address::Address;
-use super::budget::{Budget, Memory, WORTH_BYTES};
+use super::budget::{Budget, Memory, Seat};
 use crate::errors::{ErrorKind, RpcError};
 
 /// Messages of one WebSocket that are worked on at once; those beyond are answered *busy*.
@@ -146,9 +146,9 @@ impl Message {
         })
     }
 
-    /// Whether it holds so much that it should give it up where it only waits.
-    pub(crate) fn holds_much(&self) -> bool {
-        self.memory.as_ref().is_some_and(|memory| memory.bytes() >= WORTH_BYTES)
+    /// Where it waits, if it holds much.
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        self.memory.as_ref().and_then(Memory::seat)
     }
 
     /// Its answer has so many bytes; none where nobody sends one any more.

@@ -9,9 +9,8 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::address::Address;
-use super::budget::Budget;
+use super::budget::{Seat, Seated};
 use super::places::Places;
-use super::waiting::Turn;
 use crate::backend::{Submitter, async_trait};
 use crate::errors::RpcError;
 use crate::rates::Rates;
@@ -26,8 +25,8 @@ pub(crate) struct Submitting {
     address: Address,
     /// The places of which the request has one, unless it came over a WebSocket.
     places: Option<Places>,
-    /// The memory of which the request holds much, if it does.
-    memory: Option<Budget>,
+    /// Where it waits, if it holds much memory.
+    seat: Option<Seat>,
     hurried: watch::Sender<bool>,
 }
 
@@ -37,9 +36,9 @@ impl Submitting {
         rates: Arc<Rates<Address>>,
         address: Address,
         places: Option<Places>,
-        memory: Option<Budget>,
+        seat: Option<Seat>,
     ) -> Self {
-        Self { rates, address, places, memory, hurried: watch::Sender::new(false) }
+        Self { rates, address, places, seat, hurried: watch::Sender::new(false) }
     }
 
     /// Counts the envelopes of a call. The call itself was counted before, and is one of them.
@@ -58,13 +57,15 @@ impl Submitter for Submitting {
     }
 
     async fn hurried(&self) {
-        let place = self.places.as_ref().map(Places::join);
-        let memory = self.memory.as_ref().map(Budget::join);
         let mut hurried = self.hurried.subscribe();
+        let seated = self.seat.as_ref().map(Seat::join);
         let needed = async {
+            let memory = Seated::sent_away(seated.as_ref());
+            let Some(places) = &self.places else { return memory.await };
+            let turn = places.join();
             tokio::select! {
-                () = Turn::sent_away_from(place.as_ref()) => {}
-                () = Turn::sent_away_from(memory.as_ref()) => {}
+                () = turn.sent_away() => {}
+                () = memory => {}
             }
         };
         tokio::select! {

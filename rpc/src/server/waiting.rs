@@ -71,14 +71,6 @@ impl Turn {
     pub(crate) async fn sent_away(&self) {
         self.0.gone.notified().await;
     }
-
-    /// The same, and never where there is no turn.
-    pub(crate) async fn sent_away_from(turn: Option<&Self>) {
-        match turn {
-            Some(turn) => turn.sent_away().await,
-            None => std::future::pending().await,
-        }
-    }
 }
 
 impl Drop for Place {

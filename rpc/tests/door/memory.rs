@@ -10,13 +10,15 @@ use crate::fake::{Door, within};
 use crate::socket::Socket;
 use crate::{raw, samples};
 
-/// A door whose node never makes anything final, with so much memory for bodies, all of it for any address.
+/// A door whose node never makes anything final, with so much memory for bodies.
 async fn door(bodies_bytes_max: usize) -> Door {
-    let limits = ServerLimits {
-        bodies_bytes_max,
-        bodies_bytes_per_address_max: bodies_bytes_max,
-        ..Default::default()
-    };
+    door_with(bodies_bytes_max, bodies_bytes_max).await
+}
+
+/// The same, and so much of it for each address.
+async fn door_with(bodies_bytes_max: usize, bodies_bytes_per_address_max: usize) -> Door {
+    let limits =
+        ServerLimits { bodies_bytes_max, bodies_bytes_per_address_max, ..Default::default() };
     let door = Door::open(limits).await;
     door.fake.nothing_becomes_final.store(true, Ordering::Relaxed);
     door
@@ -44,34 +46,20 @@ async fn have_waited(door: &Door, submissions: u64) {
     within(count.wait_for(|count| *count == submissions)).await.expect("they wait");
 }
 
+/// It holds most of what there is for everybody, or for its address.
 #[tokio::test]
 async fn a_submission_that_only_waits_gives_up_its_memory() {
-    let door = door(100_000).await;
-    let address = door.address;
-    let body = padded(&waiting(1), 80_000);
-    let waits = tokio::spawn(async move { raw::post(address, body.as_bytes()).await });
-    have_waited(&door, 1).await;
-    let answer = within(raw::post(address, padded(&asking(2), 40_000).as_bytes())).await;
-    assert_eq!(answer.json()["result"]["party"], "handler", "{answer:?}");
-    let waited = within(waits).await.expect("no panic").json();
-    assert_eq!(waited["result"]["status"]["state"], "accepted", "{waited}");
-}
-
-#[tokio::test]
-async fn an_address_has_so_much_memory() {
-    let limits = ServerLimits { bodies_bytes_per_address_max: 100_000, ..Default::default() };
-    let door = Door::open(limits).await;
-    door.fake.nothing_becomes_final.store(true, Ordering::Relaxed);
-    let address = door.address;
-    let body = padded(&waiting(1), 80_000);
-    let waits = tokio::spawn(async move { raw::post(address, body.as_bytes()).await });
-    have_waited(&door, 1).await;
-    let refused = within(raw::post(address, padded(&asking(2), 24_000).as_bytes())).await;
-    assert_eq!(refused.status(), 503, "{refused:?}");
-    assert_eq!(refused.json()["error"]["data"]["kind"], "busy");
-    let answer = within(raw::post(address, padded(&asking(3), 1_000).as_bytes())).await;
-    assert_eq!(answer.status(), 200, "{answer:?}");
-    waits.abort();
+    for (all, share) in [(100_000, 200_000), (200_000, 100_000)] {
+        let door = door_with(all, share).await;
+        let address = door.address;
+        let body = padded(&waiting(1), 80_000);
+        let waits = tokio::spawn(async move { raw::post(address, body.as_bytes()).await });
+        have_waited(&door, 1).await;
+        let answer = within(raw::post(address, padded(&asking(2), 40_000).as_bytes())).await;
+        assert_eq!(answer.json()["result"]["party"], "handler", "{answer:?}");
+        let waited = within(waits).await.expect("no panic").json();
+        assert_eq!(waited["result"]["status"]["state"], "accepted", "{waited}");
+    }
 }
 
 #[tokio::test]

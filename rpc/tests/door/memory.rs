@@ -111,3 +111,37 @@ async fn an_answered_message_holds_nothing() {
         assert!(answer["result"].is_object(), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn subscriptions_are_no_calls_under_way() {
+    let door = door(100_000).await;
+    let mut socket = Socket::open(&door, None).await;
+    for id in 1..=32 {
+        socket.send(&raw::request(id, "chain_subscribeBlocks", &json!({}))).await;
+        within(socket.find(|message| message["params"]["result"]["type"] == "open")).await;
+    }
+    socket.send(&asking(33)).await;
+    let answer = within(socket.find(|message| message["id"] == 33)).await;
+    assert!(answer["result"].is_object(), "{answer}");
+}
+
+/// A batch is one message, whatever is in it: calls that wait, a notification, and what is no call.
+#[tokio::test]
+async fn a_batch_is_one_message() {
+    let door = door(100_000).await;
+    let mut socket = Socket::open(&door, None).await;
+    let notification = json!({ "jsonrpc": "2.0", "method": "chain_getStatus" });
+    let batch = json!([waiting(1), notification, asking(2), 3]);
+    for waited in 1..=40 {
+        socket.send_text(&padded(&batch, 80_000)).await;
+        have_waited(&door, waited).await;
+        // Who needs the memory has the first call of the batch answered.
+        let body = padded(&asking(9), 40_000);
+        let answer = within(raw::post(door.address, body.as_bytes())).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        let answers = within(socket.find(Value::is_array)).await;
+        assert_eq!(answers[0]["result"]["status"]["state"], "accepted", "{answers}");
+        assert!(answers[1]["result"].is_object(), "{answers}");
+        assert!(answers[2]["error"].is_object(), "{answers}");
+    }
+}

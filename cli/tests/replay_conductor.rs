@@ -234,7 +234,7 @@ impl Backend for Door {
         answers
     }
 
-    fn subscribe(
+    async fn subscribe(
         &self,
         topic: Topic,
         from: Option<Cursor>,

@@ -191,3 +191,31 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A family tells nothing before it has a label.
+    #[test]
+    fn every_metric_is_in_the_manual_by_the_name_that_it_is_told_by() {
+        let metrics = Metrics::default();
+        metrics.events_refused.get_or_create(&[("code", "pool_full".to_owned())]).inc();
+        metrics.net_bytes.get_or_create(&[("way", "in")]).set(0);
+        for family in [&metrics.witness_cosignatures, &metrics.witness_failures] {
+            family.get_or_create(&[("witness", "w".to_owned())]).inc();
+        }
+        let manual = include_str!("../../docs/operating/running-a-node.md");
+        let text = metrics.text();
+        let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        assert!(types.len() > 25, "{text}");
+        for told in types {
+            let (name, kind) = told.split_once(' ').expect("a name and a type");
+            let total = if kind == "counter" { "_total" } else { "" };
+            let is_written = [format!("`{name}{total}`"), format!("`{name}{total}{{")]
+                .iter()
+                .any(|written| manual.contains(written));
+            assert!(is_written, "{name}{total} is not in running-a-node.md");
+        }
+    }
+}

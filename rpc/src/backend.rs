@@ -160,8 +160,11 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the cursor is not one of this feed.
-    fn subscribe(&self, topic: Topic, from: Option<Cursor>)
-    -> Result<SubscriptionStream, RpcError>;
+    async fn subscribe(
+        &self,
+        topic: Topic,
+        from: Option<Cursor>,
+    ) -> Result<SubscriptionStream, RpcError>;
 
     /// A file of the log by its path below `/tlog/`: `checkpoint`, `tile/0/000` and so on.
     async fn file(&self, path: &str) -> Option<File>;

@@ -131,9 +131,12 @@ impl ErrorKind {
     }
 }
 
-/// What whoever signed an event can do about the rule that refused it, by the rule's stable code.
-pub fn rule_help(code: &str) -> &'static str {
-    match code {
+/// What whoever signed an event, or handed something else in, can do about a refusal, by its stable code. None for what
+/// is no code; a test holds it against every code there is.
+pub fn rule_help(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "malformed_event" => "encode the event as docs/spec/event.md says; nothing was kept",
+        "bad_signature" => "sign again with the enrolled key",
         "foreign_network" => "sign it for this network: chain_getStatus names it",
         "unknown_device" => "enrol the device first",
         "wrong_key" => "sign with the key that the device is enrolled with",
@@ -142,6 +145,31 @@ pub fn rule_help(code: &str) -> &'static str {
         }
         "sequence_used" => "sign it again under the device's next number",
         "sequence_gap" | "floor_above_sequence" => "number a device's events one after the other",
+        "wrong_subject" => "name as the subject what such an event is about: docs/spec/event.md",
+        "place_missing" => "name the place",
+        "foreign_number" => "choose one of your own numbers, or one of a standard",
+        "not_authority" | "unknown_party" => {
+            "see who is a member, and an authority: `consign gov members`"
+        }
+        "offer_in_past" => "choose a later end",
+        "offer_to_self" => "offer it to whoever is to receive it",
+        "basis_missing" | "stale_basis" => {
+            "name the event by which you hold the unit: `basis` in custody_getUnit"
+        }
+        "basis_unexpected" => "leave the basis out",
+        "seal_used" => "put another seal on: its id is used once",
+        "factor_missing" => {
+            "deliver with each factor that was booked: `booking` in custody_getUnit"
+        }
+        "handover_mismatch" => "sign the acceptance anew, for this very offer",
+        "foreign_device" => "sign with the key of the member that the device belongs to",
+        "device_known" => "look at it with `consign device show`, or choose another name",
+        "no_possession" => "sign the proof with the new key itself: `consign device claim` does",
+        "bad_invite" | "invite_expired" | "invite_used" => {
+            "ask the member that invited you for another invitation"
+        }
+        "bad_request" => "make the request anew, for this network and with the keys of this node",
+        "requests_full" => "hand it to another node, or again later",
         "unknown_unit" | "unknown_basis" | "unknown_reference" | "no_such_offer" => {
             "send first what it refers to; what came is kept for 30 s"
         }
@@ -185,9 +213,15 @@ pub fn rule_help(code: &str) -> &'static str {
         "evidence_full" => {
             "hand it to another node, or report it with `consign evidence submit --device`"
         }
-        "pool_full" | "block_full" => "send it again later",
-        _ => "look at the unit with `consign unit get` or custody_getUnit",
-    }
+        "pool_full" | "block_full" | "quota" => "send it again later",
+        "unit_known" | "not_custodian" | "not_owner" | "not_involved" | "closed" | "contested"
+        | "contained" | "not_inside" | "offer_open" | "offer_expired" | "not_receiver"
+        | "seals_differ" | "on_hold" | "blocked_inside" | "sealed" | "not_sealed" | "too_deep"
+        | "cycle" | "elsewhere" | "moving" | "not_moving" | "wrong_conveyance" | "no_excursion"
+        | "no_such_hold" | "too_many_holds" | "return_too_late" | "not_contested"
+        | "not_a_claimant" => "look at the unit with `consign unit get` or custody_getUnit",
+        _ => return None,
+    })
 }
 
 impl fmt::Display for ErrorKind {
@@ -259,7 +293,7 @@ impl RpcError {
     pub fn rule(code: &str, message: impl fmt::Display, retryable: bool) -> Self {
         Self { retryable, ..Self::new(ErrorKind::RuleViolation, message) }
             .with_code(code)
-            .with_help(rule_help(code))
+            .with_help(rule_help(code).unwrap_or(ErrorKind::RuleViolation.help()))
     }
 
     /// Too many calls; come back after `ms` milliseconds.

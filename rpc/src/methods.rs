@@ -140,41 +140,25 @@ macro_rules! methods {
     };
 }
 
-/// `chain_getStatus`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct GetStatus(Nothing);
+/// Calls without parameters, each a type of its own: it names the method.
+macro_rules! without_parameters {
+    ($($method:literal = $name:ident;)*) => {
+        $(#[doc = concat!("`", $method, "`.")]
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(transparent)]
+        pub struct $name(Nothing);)*
+    };
+}
 
-/// `chain_getMembers`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct GetMembers(Nothing);
-
-/// `chain_getGenesis`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct GetGenesis(Nothing);
-
-/// `gov_listRequests`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct ListRequests(Nothing);
-
-/// `admin_listTokens`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct ListTokens(Nothing);
-
-/// `admin_reloadTokens`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct ReloadTokens(Nothing);
+without_parameters! {
+    "chain_getStatus" = GetStatus;
+    "chain_getMembers" = GetMembers;
+    "chain_getGenesis" = GetGenesis;
+    "gov_listRequests" = ListRequests;
+    "admin_listTokens" = ListTokens;
+    "admin_reloadTokens" = ReloadTokens;
+}
 
 methods! {
     calls {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use consign_rpc::errors::{ErrorKind, rule_help};
 use consign_rpc::params::{GetEvent, GetEventStatus, SubmitEvent, Wait};
 use consign_rpc::views::{Base64, EventStatus, EventView, Submitted};
 use consign_types::causes::on_one_line;
@@ -232,7 +233,8 @@ fn with_cancel(failure: Failure, signed: &SignedEvent) -> Failure {
 fn settled(status: &EventStatus, wait: Stage) -> Result<(), Failure> {
     match status {
         EventStatus::Refused { code, message, .. } => {
-            Err(Failure::new(Exit::Refused, code, message, consign_rpc::errors::rule_help(code)))
+            let help = rule_help(code).unwrap_or(ErrorKind::RuleViolation.help());
+            Err(Failure::new(Exit::Refused, code, message, help))
         }
         status if reached(status, wait) => Ok(()),
         status => {

@@ -6,6 +6,8 @@ use super::Reader;
 
 /// Bodies of the greatest length that are in memory at once.
 const BODIES_MAX: usize = 64;
+/// The same of one address.
+const BODIES_PER_ADDRESS_MAX: usize = 16;
 
 impl Reader {
     pub(super) fn limits(&mut self) -> Option<ServerLimits> {
@@ -15,6 +17,7 @@ impl Reader {
         let limits = ServerLimits {
             body_bytes_max: body_bytes_max?,
             bodies_bytes_max: body_bytes_max?.saturating_mul(BODIES_MAX),
+            bodies_bytes_per_address_max: body_bytes_max?.saturating_mul(BODIES_PER_ADDRESS_MAX),
             response_bytes_max: self.count("rpc.response_bytes_max")?,
             head_read_ms: read_ms?,
             body_read_ms: read_ms?,

@@ -13,6 +13,7 @@ use consign_types::digest::{Digest, encode_hex};
 use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
 
+use super::pages::place;
 use super::{Serving, text};
 use crate::state::sure;
 
@@ -35,7 +36,7 @@ impl Serving {
         limit: PageLimit,
     ) -> Result<DevicesPage, RpcError> {
         let feed = party.map_or_else(|| "devices".to_owned(), |party| name("devices", party));
-        let mut next = next_in(&feed, cursor)?;
+        let mut next = place(cursor, &feed, 0)?;
         let store = self.parts.committed.store();
         let (mut data, mut looked_at) = (Vec::new(), 0);
         loop {
@@ -65,7 +66,7 @@ impl Serving {
         limit: PageLimit,
     ) -> Result<DeviceHistoryPage, RpcError> {
         let feed = name("device", device);
-        let from = next_in(&feed, cursor)?;
+        let from = place(cursor, &feed, 0)?;
         self.device_view(device)?;
         let store = self.parts.committed.store();
         let leaves = sure(store.signer_events(device, LeafIndex(from), limit.entries() + 1));
@@ -149,9 +150,4 @@ impl Serving {
 fn name(list: &str, of: &impl ToString) -> String {
     let digest = Digest::of(&[of.to_string().as_bytes()]);
     format!("{list}-{}", encode_hex(&digest.0[..6]))
-}
-
-fn next_in(feed: &str, cursor: Option<&Cursor>) -> Result<u64, RpcError> {
-    let Some(cursor) = cursor else { return Ok(0) };
-    cursor.next_in(feed).ok_or_else(|| RpcError::stale_cursor("the cursor is of another list"))
 }

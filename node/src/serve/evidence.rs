@@ -8,6 +8,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
 
 use super::Serving;
+use super::pages::place;
 use crate::evidence::{self, Judged, Refused};
 use crate::state::sure;
 
@@ -45,13 +46,7 @@ impl Serving {
     ) -> Result<EvidencePage, RpcError> {
         let store = self.parts.committed.store();
         // A cursor holds how many of the numbers are left, so that a fresh one means all.
-        let end = match cursor {
-            None => u64::MAX,
-            Some(cursor) if *cursor == Cursor::start() => u64::MAX,
-            Some(cursor) => cursor
-                .next_in(FEED)
-                .ok_or_else(|| RpcError::stale_cursor("the cursor is of another list"))?,
-        };
+        let end = place(cursor, FEED, u64::MAX)?;
         let rows = sure(store.evidence_below(end, limit.entries() + 1));
         let (mut data, mut read, mut next) = (Vec::new(), 0, end);
         for (number, id) in rows.iter().take(limit.entries()) {

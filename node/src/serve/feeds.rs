@@ -13,6 +13,7 @@ use consign_types::event::SignedEvent;
 use consign_types::unit::UnitId;
 
 use super::Serving;
+use super::pages::place;
 use crate::state::sure;
 
 /// Notices that wait in a feed; the rest waits on disk.
@@ -26,7 +27,7 @@ pub fn unit_feed(unit: &UnitId) -> String {
     format!("unit-{}", encode_hex(&digest.0[..6]))
 }
 
-/// Opens a feed.
+/// Opens a feed. Reads the store.
 ///
 /// # Errors
 /// When the cursor is not one of this feed.
@@ -51,12 +52,8 @@ pub fn open(
         }
         Topic::Status(_) => ("status".to_owned(), 0),
     };
-    let next = match from {
-        None => now,
-        Some(cursor) => cursor
-            .next_in(&name)
-            .ok_or_else(|| RpcError::stale_cursor("the cursor is of another feed"))?,
-    };
+    // Without a cursor a feed begins now; at the start there is, with the first that there ever was.
+    let next = from.map_or(Ok(now), |cursor| place(Some(cursor), &name, 0))?;
     let (publisher, stream) = feed(WAITING_MAX, Cursor::at(&name, next));
     let serving = serving.clone();
     tokio::spawn(async move {
@@ -167,7 +164,7 @@ async fn status(serving: &Serving, publisher: &Publisher, id: EventId) -> Option
     loop {
         progress.borrow_and_update();
         let admitted = serving.parts.pool.admitted();
-        let now = serving.status_of(&id);
+        let now = serving.blocking(move |own| Ok(own.status_of(&id))).await.ok()?;
         if told.as_ref() != Some(&now) {
             publisher.send(Cursor::at("status", 0), Update::Status(now.clone())).await.ok()?;
             if matches!(now, EventStatus::Proven { .. } | EventStatus::Refused { .. }) {

@@ -20,6 +20,7 @@ use consign_types::governance::{Change, Motion};
 use consign_types::party::{PartyId, SignerId};
 
 use super::Serving;
+use super::pages::place;
 use crate::join::{self, Kept, Refused};
 use crate::state::Committed;
 use crate::store::{Fault, SetInForce};
@@ -130,13 +131,7 @@ impl Serving {
     ) -> Result<ProposalsPage, RpcError> {
         let governance: Governance = entry(&self.parts.committed, &EntryKey::Governance)?;
         let newest = u64::from(governance.proposals);
-        let start = match cursor {
-            None => newest,
-            Some(cursor) => cursor
-                .next_in(FEED)
-                .ok_or_else(|| RpcError::stale_cursor("the cursor is of another list"))?
-                .min(newest),
-        };
+        let start = place(cursor, FEED, newest)?.min(newest);
         let numbers = (1..=start as u32).rev().take(limit.entries());
         let store = self.parts.committed.store();
         let data = numbers.map(|number| {

@@ -10,6 +10,7 @@ mod feeds;
 mod files;
 mod govern;
 mod numbers;
+mod pages;
 mod passport;
 mod proofs;
 mod submit;
@@ -43,6 +44,7 @@ use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
 
 pub use self::admin::{Entrance, open_socket};
+use self::pages::place;
 use self::proofs::ReceiptKeys;
 use crate::clock;
 use crate::config::{Config, Rpc};
@@ -149,12 +151,14 @@ impl Serving {
     /// tried first.
     fn block_of(&self, index: LeafIndex) -> (Height, StoredBlock) {
         let holds = |block: &StoredBlock| (block.first.0..block.size.0).contains(&index.0);
-        let mut last = self.last_block.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((height, block)) = last.as_ref().filter(|(_, block)| holds(block)) {
-            return (*height, block.clone());
+        let last = || self.last_block.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last().clone();
+        if let Some(found) = known.filter(|(_, block)| holds(block)) {
+            return found;
         }
+        // Nobody waits while the store is read.
         let found = self.bisect(index);
-        *last = Some(found.clone());
+        *last() = Some(found.clone());
         found
     }
 
@@ -256,12 +260,7 @@ impl Backend for Serving {
     ) -> Result<HistoryPage, RpcError> {
         self.blocking(move |own| {
             let feed = feeds::unit_feed(&unit);
-            let from = match &cursor {
-                None => 0,
-                Some(cursor) => cursor
-                    .next_in(&feed)
-                    .ok_or_else(|| RpcError::stale_cursor("the cursor is of another history"))?,
-            };
+            let from = place(cursor.as_ref(), &feed, 0)?;
             let store = own.parts.committed.store();
             let rows = sure(store.history(&unit, from, limit.entries() + 1));
             if rows.is_empty() && from == 0 {
@@ -424,12 +423,12 @@ impl Backend for Serving {
         self.blocking(|own| Ok(own.requests_view())).await
     }
 
-    fn subscribe(
+    async fn subscribe(
         &self,
         topic: Topic,
         from: Option<Cursor>,
     ) -> Result<SubscriptionStream, RpcError> {
-        feeds::open(self, topic, from.as_ref())
+        self.blocking(move |own| feeds::open(own, topic, from.as_ref())).await
     }
 
     async fn file(&self, path: &str) -> Option<File> {
@@ -564,17 +563,14 @@ impl Serving {
             Order::Asc => "blocks",
             Order::Desc => "blocks-desc",
         };
-        let start = match (cursor, order) {
-            (None, Order::Asc) => 0,
-            (None, Order::Desc) => tip,
-            (Some(cursor), _) => cursor
-                .next_in(feed)
-                .ok_or_else(|| RpcError::stale_cursor("the cursor is of another list"))?,
+        let start = match order {
+            Order::Asc => place(cursor, feed, 0)?,
+            Order::Desc => place(cursor, feed, tip)?.min(tip),
         };
         let count = limit.entries() as u64;
         let heights: Vec<u64> = match order {
             Order::Asc => (start..=tip).take(limit.entries()).collect(),
-            Order::Desc => (0..=start.min(tip)).rev().take(limit.entries()).collect(),
+            Order::Desc => (0..=start).rev().take(limit.entries()).collect(),
         };
         let mut data = Vec::with_capacity(heights.len());
         for height in &heights {
@@ -583,7 +579,7 @@ impl Serving {
             }
         }
         let (next, more) = match order {
-            Order::Asc => (start + heights.len() as u64, start + count <= tip),
+            Order::Asc => (start + heights.len() as u64, start.saturating_add(count) <= tip),
             Order::Desc => (start.saturating_sub(count), start >= count),
         };
         let next_cursor = (order == Order::Asc || more).then(|| Cursor::at(feed, next));

@@ -39,35 +39,39 @@ impl Serving {
             // Whether there was time or a hurry, whoever waits is told what was reached.
             let _ = tokio::time::timeout(timeout, hurried).await;
         });
-        let mut is_over = false;
-        let mut answers = Vec::with_capacity(count);
-        for offered in offered {
-            answers.push(match offered {
-                Err(error) => Err(error),
-                Ok((id, Admission::Refused(refused))) => Err(refusal(id, &refused)),
-                Ok((id, admission)) => {
-                    let duplicate = matches!(admission, Admission::Known | Admission::Committed);
-                    let status = if is_over {
-                        self.status_of(&id)
-                    } else {
-                        tokio::select! {
-                            biased;
-                            status = self.reached(id, wait) => status,
-                            () = &mut patience => {
-                                is_over = true;
-                                self.status_of(&id)
-                            }
-                        }
-                    };
-                    match (&status, self.parts.pool.refusal(&id)) {
-                        // Refused while it waited: the answer is the refusal.
-                        (EventStatus::Refused { .. }, Some(refused)) => Err(refusal(id, &refused)),
-                        _ => Ok(Submitted { event_id: id.into(), status, duplicate }),
-                    }
-                }
-            });
+        for (id, admission) in offered.iter().flatten() {
+            if matches!(admission, Admission::Refused(_)) {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.has_reached(*id, wait) => {}
+                () = &mut patience => break,
+            }
         }
-        answers
+        let answers = self.blocking(move |own| Ok(own.answers(offered))).await;
+        answers.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    /// What became of events that were offered.
+    fn answers(
+        &self,
+        offered: Vec<Result<(EventId, Admission), RpcError>>,
+    ) -> Vec<Result<Submitted, RpcError>> {
+        let answer = |offered: Result<(EventId, Admission), RpcError>| {
+            let (id, admission) = offered?;
+            if let Admission::Refused(refused) = &admission {
+                return Err(refusal(id, refused));
+            }
+            let duplicate = matches!(admission, Admission::Known | Admission::Committed);
+            let status = self.status_of(&id);
+            match (&status, self.parts.pool.refusal(&id)) {
+                // Refused while it waited: the answer is the refusal.
+                (EventStatus::Refused { .. }, Some(refused)) => Err(refusal(id, &refused)),
+                _ => Ok(Submitted { event_id: id.into(), status, duplicate }),
+            }
+        };
+        offered.into_iter().map(answer).collect()
     }
 
     /// Checks events and offers those that are new; the pool passes them on.
@@ -87,22 +91,24 @@ impl Serving {
             .collect()
     }
 
-    /// How far an event has come, once that is as far as `wait` says.
-    async fn reached(&self, id: EventId, wait: Wait) -> EventStatus {
+    /// Done once an event has come as far as `wait` says, or will not.
+    async fn has_reached(&self, id: EventId, wait: Wait) {
+        let is_there: fn(&EventStatus) -> bool = match wait {
+            Wait::None | Wait::Accepted => return,
+            Wait::Committed => EventStatus::is_committed,
+            Wait::Proven => EventStatus::is_proven,
+        };
         let mut progress = self.parts.committed.progress();
         loop {
             progress.borrow_and_update();
-            let status = self.status_of(&id);
-            let done = match wait {
-                Wait::None | Wait::Accepted => true,
-                Wait::Committed => status.is_committed(),
-                Wait::Proven => status.is_proven(),
-            };
-            if done || matches!(status, EventStatus::Refused { .. }) {
-                return status;
+            let status = self.blocking(move |own| Ok(own.status_of(&id))).await;
+            // Where it cannot be read the node is stopping.
+            let Ok(status) = status else { return };
+            if is_there(&status) || matches!(status, EventStatus::Refused { .. }) {
+                return;
             }
             if progress.changed().await.is_err() {
-                return status;
+                return;
             }
         }
     }

@@ -49,21 +49,22 @@ fn feed<S: Subscribe>(
         move |params, pending, node, extensions| async move {
             // A WebSocket with a subscription does something, although it may say nothing for long.
             let _busy = extensions.get::<Pulse>().map(Pulse::begin);
-            let opened = open(&params, &node, topic);
+            let opened = open(&params, &node, topic).await;
             run(opened, pending, stall, extensions.get::<Caller>(), scope).await;
         },
     )?;
     Ok(())
 }
 
-fn open<S: Subscribe>(
+async fn open<S: Subscribe>(
     params: &Params<'_>,
     node: &Node,
     topic: fn(S) -> Topic,
 ) -> Result<SubscriptionStream, RpcError> {
     let mut params: S = read(params)?;
     let from = params.cursor_mut().take();
-    node.subscribe(topic(params), from).map_err(|error| match error.field.as_deref() {
+    let opened = node.subscribe(topic(params), from).await;
+    opened.map_err(|error| match error.field.as_deref() {
         Some("cursor") => error.with_field("fromCursor"),
         _ => error,
     })

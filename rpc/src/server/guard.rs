@@ -11,6 +11,9 @@ use tower::Layer;
 
 use super::access::Caller;
 use super::address::Address;
+use super::budget::Seat;
+use super::meter::{Inbound, Message};
+use super::places::Places;
 use super::pulse::Pulse;
 use super::submitting::Submitting;
 use crate::errors::{ErrorKind, RpcError};
@@ -24,7 +27,8 @@ pub(crate) struct Asker {
     pub(crate) address: Address,
     pub(crate) caller: Caller,
     pub(crate) batch_max: usize,
-    pub(crate) submitting: Submitting,
+    /// Of HTTP, the places of which the request has one, and where it waits if its body holds much memory.
+    pub(crate) place: Option<(Places, Option<Seat>)>,
     /// Of a WebSocket, where notifications can be sent: over HTTP they cannot.
     pub(crate) pulse: Option<Pulse>,
 }
@@ -45,8 +49,9 @@ impl<S> Layer<S> for Asker {
 }
 
 impl Asker {
-    fn admit(&self, method: &str) -> Result<(), RpcError> {
+    fn admit(&self, method: &str, message: Option<&Message>) -> Result<(), RpcError> {
         self.rates.take(&self.address, Instant::now()).map_err(RpcError::rate_limited)?;
+        message.map_or(Ok(()), Message::admit)?;
         if let Some(found) = Method::find(method) {
             self.caller.may(method, found.scope)?;
             if found.feed.is_some() && self.pulse.is_none() {
@@ -63,14 +68,36 @@ impl Asker {
         Err(RpcError::new(ErrorKind::MethodNotFound, format_args!("there is no method {shown:?}")))
     }
 
+    /// Who hands in events in one request, or in one message of a WebSocket.
+    fn submitting(&self, message: Option<&Message>) -> Submitting {
+        let (places, seat) = match self.place.clone() {
+            Some((places, seat)) => (Some(places), seat),
+            None => (None, message.and_then(Message::seat)),
+        };
+        Submitting::new(self.rates.clone(), self.address, places, seat)
+    }
+
     /// What the methods learn of whoever asks.
-    fn introduce(&self, request: &mut Request<'_>) {
+    fn introduce(&self, request: &mut Request<'_>, submitting: Submitting) {
         request.extensions.insert(self.caller.clone());
-        request.extensions.insert(self.submitting.clone());
+        request.extensions.insert(submitting);
         if let Some(pulse) = &self.pulse {
             request.extensions.insert(pulse.clone());
         }
     }
+}
+
+/// The message of a WebSocket that a call came in. It is taken out of the call: a feed lives on, and must not
+/// hold it.
+fn message_of(request: &mut Request<'_>) -> Option<Arc<Message>> {
+    request.extensions.remove::<Inbound>()?.message()
+}
+
+/// Tells the message how long its answer is.
+fn answered(message: Option<&Message>, response: &MethodResponse) {
+    let Some(message) = message else { return };
+    // What opens a feed has been sent by then.
+    message.answer(if response.is_subscription() { 0 } else { response.as_ref().len() });
 }
 
 /// The way out of a subscription, which only its own connection has, and the document.
@@ -98,53 +125,71 @@ where
         &self,
         mut request: Request<'a>,
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let admitted = self.asker.admit(&request.method);
-        self.asker.introduce(&mut request);
+        let message = message_of(&mut request);
+        let admitted = self.asker.admit(&request.method, message.as_deref());
+        let submitting = self.asker.submitting(message.as_deref());
+        self.asker.introduce(&mut request, submitting);
         let inner = self.inner.clone();
         // Who is refused does nothing.
         let busy = self.asker.pulse.as_ref().filter(|_| admitted.is_ok()).map(Pulse::begin);
         async move {
             let _busy = busy;
-            match admitted {
+            let response = match admitted {
                 Ok(()) => inner.call(request).await,
                 Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
-            }
+            };
+            answered(message.as_deref(), &response);
+            response
         }
     }
 
     fn batch<'a>(&self, mut batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let (calls, max) = (batch.len(), self.asker.batch_max);
         let too_large = calls > max;
-        let mut busy = None;
-        if !too_large {
-            for entry in batch.iter_mut() {
-                let Ok(BatchEntry::Call(request)) = entry else { continue };
-                if let Err(error) = self.asker.admit(&request.method) {
-                    let id = request.id.clone();
-                    *entry = Err(BatchEntryErr::new(id, ErrorObjectOwned::from(error)));
-                } else {
-                    self.asker.introduce(request);
-                    busy = self.asker.pulse.as_ref().map(Pulse::begin);
-                }
+        let (mut busy, mut message, mut submitting) = (None, None, None);
+        for entry in batch.iter_mut() {
+            let Ok(BatchEntry::Call(request)) = entry else { continue };
+            // All of them came in the same one.
+            let own = message_of(request);
+            message = message.or(own);
+            if too_large {
+                break;
+            }
+            if let Err(error) = self.asker.admit(&request.method, message.as_deref()) {
+                let id = request.id.clone();
+                *entry = Err(BatchEntryErr::new(id, ErrorObjectOwned::from(error)));
+            } else {
+                let submitting = submitting
+                    .get_or_insert_with(|| self.asker.submitting(message.as_deref()))
+                    .clone();
+                self.asker.introduce(request, submitting);
+                busy = self.asker.pulse.as_ref().map(Pulse::begin);
             }
         }
         let inner = self.inner.clone();
         async move {
             let _busy = busy;
-            if too_large {
-                let message = format!("a batch of {calls} calls; at most {max} are taken");
-                let error = RpcError::new(ErrorKind::BatchTooLarge, message);
-                return MethodResponse::error(Id::Null, ErrorObjectOwned::from(error));
-            }
-            inner.batch(batch).await
+            let response = if too_large {
+                let text = format!("a batch of {calls} calls; at most {max} are taken");
+                let error = RpcError::new(ErrorKind::BatchTooLarge, text);
+                MethodResponse::error(Id::Null, ErrorObjectOwned::from(error))
+            } else {
+                inner.batch(batch).await
+            };
+            answered(message.as_deref(), &response);
+            response
         }
     }
 
     fn notification<'a>(
         &self,
-        notification: Notification<'a>,
+        mut notification: Notification<'a>,
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        // Nothing listens to notifications, so they cost nothing.
+        // Nothing listens to notifications, so they cost nothing, and nothing is answered.
+        let message = notification.extensions.remove::<Inbound>().and_then(Inbound::message);
+        if let Some(message) = message {
+            message.answer(0);
+        }
         let inner = self.inner.clone();
         async move { inner.notification(notification).await }
     }

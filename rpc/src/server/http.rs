@@ -25,14 +25,15 @@ use tower::layer::util::Identity;
 
 use super::access::{Access, Caller, Came};
 use super::address::{Address, Sockets};
-use super::body::{self, Budget, Unread};
+use super::body::{self, Unread};
+use super::budget::{Budget, Seat};
 use super::calls::Node;
 use super::cors;
 use super::guard::Asker;
 use super::limits::ServerLimits;
+use super::meter::{Inbound, Meter};
 use super::places::Places;
 use super::pulse::Pulse;
-use super::submitting::Submitting;
 use super::waiting::Turn;
 use crate::backend::File;
 use crate::errors::{ErrorKind, RpcError};
@@ -88,31 +89,31 @@ async fn rpc(
         let text = "POST a JSON-RPC request here, or open a WebSocket; see /openrpc.json\n";
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")], text).into_response();
     }
-    let limits = &shared.limits;
+    let (limits, memory) = (&shared.limits, shared.budget.open(address));
     let (head, body) = request.into_parts();
-    let body =
-        match body::read(body, limits.body_bytes_max, limits.body_read(), &shared.budget).await {
-            Ok(body) => body,
-            Err(unread) => return refuse(unreadable(unread, limits)),
-        };
+    let (bytes_max, deadline) = (limits.body_bytes_max, limits.body_read());
+    let body = match body::read(body, bytes_max, deadline, memory).await {
+        Ok(body) => body,
+        Err(unread) => return refuse(unreadable(unread, limits)),
+    };
     turn.begin();
     let request = Request::from_parts(head, Body::from(body.bytes));
-    let response = call(shared, address, request).await;
+    let response = call(shared, address, request, body.memory.seat()).await;
     drop(body.memory);
     response
 }
 
 /// Answers a request whose body is there.
-async fn call(shared: Shared, address: Address, request: Request) -> Response {
+async fn call(shared: Shared, address: Address, request: Request, seat: Option<Seat>) -> Response {
     let Some(held) = shared.callers.hold(address) else {
         return refuse(busy("this address has too many calls under way"));
     };
     let Some(place) = shared.calls.take().await else {
         return refuse(busy("the node answers as many callers as it may"));
     };
-    let submitting = Submitting::new(shared.rates.clone(), address, Some(shared.calls.clone()));
     let caller = caller(&shared, request.headers(), request.extensions());
-    let asker = asker(&shared, address, caller, submitting, None);
+    let places = (shared.calls.clone(), seat);
+    let asker = Asker { place: Some(places), ..asker(&shared, address, caller) };
     let rpc = RpcServiceBuilder::new().layer(asker);
     let service = shared.service.set_rpc_middleware(rpc).build(shared.methods, shared.stop);
     let response = respond(service.oneshot(request).await);
@@ -121,7 +122,10 @@ async fn call(shared: Shared, address: Address, request: Request) -> Response {
 }
 
 /// Opens a WebSocket, which outlives the TCP connection's account and so opens one of its own.
-async fn websocket(shared: Shared, address: Address, request: Request) -> Response {
+async fn websocket(shared: Shared, address: Address, mut request: Request) -> Response {
+    if let Err(error) = cors::may_open(&shared.access, request.headers()) {
+        return refuse((StatusCode::FORBIDDEN, error));
+    }
     let caller = caller(&shared, request.headers(), request.extensions());
     if let Err(error) = caller.identify() {
         return refuse((StatusCode::UNAUTHORIZED, error));
@@ -134,8 +138,12 @@ async fn websocket(shared: Shared, address: Address, request: Request) -> Respon
         return refuse(busy("the node has as many WebSockets as it may"));
     };
     let pulse = Pulse::new(shared.websockets.join());
-    let submitting = Submitting::new(shared.rates.clone(), address, None);
-    let asker = asker(&shared, address, caller, submitting, Some(pulse.clone()));
+    let asker = Asker { pulse: Some(pulse.clone()), ..asker(&shared, address, caller) };
+    if let Some(meter) = request.extensions().get::<Meter>().cloned() {
+        meter.restart();
+        let (budget, bytes_max) = (shared.budget.clone(), shared.limits.body_bytes_max);
+        request.extensions_mut().insert(Inbound::new(meter, budget, address, bytes_max));
+    }
     let rpc = RpcServiceBuilder::new().layer(asker);
     // It can be told to stop alone; told so, it says goodbye and answers what is under way.
     let (stop, handle) = stop_channel();
@@ -157,15 +165,10 @@ async fn websocket(shared: Shared, address: Address, request: Request) -> Respon
     respond(service.oneshot(request).await)
 }
 
-fn asker(
-    shared: &Shared,
-    address: Address,
-    caller: Caller,
-    submitting: Submitting,
-    pulse: Option<Pulse>,
-) -> Asker {
+/// Of neither HTTP nor a WebSocket yet.
+fn asker(shared: &Shared, address: Address, caller: Caller) -> Asker {
     let (rates, batch_max) = (shared.rates.clone(), shared.limits.batch_max);
-    Asker { rates, address, caller, batch_max, submitting, pulse }
+    Asker { rates, address, caller, batch_max, place: None, pulse: None }
 }
 
 /// What the JSON-RPC library answered.
@@ -199,7 +202,7 @@ fn unreadable(unread: Unread, limits: &ServerLimits) -> (StatusCode, RpcError) {
             let error = RpcError::new(ErrorKind::InvalidRequest, "the body broke off");
             (StatusCode::BAD_REQUEST, error)
         }
-        Unread::Busy => busy("the node is reading as many bodies as it may"),
+        Unread::Busy => busy("the memory for requests is used up, or this address's part of it"),
     }
 }
 

@@ -11,8 +11,12 @@ use consign_types::limits::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
 pub struct ServerLimits {
     /// Bytes of a request's body, or of a WebSocket message.
     pub body_bytes_max: usize,
-    /// Bytes of all bodies that are being read or answered over HTTP.
+    /// Bytes of all bodies that are being read or answered over HTTP, and of all WebSocket messages that are being
+    /// answered. Beyond them, a large body that is still on its way is given up, and who sent one and only waits
+    /// for an event to become final is answered with what it is by then.
     pub bodies_bytes_max: usize,
+    /// The same of one address.
+    pub bodies_bytes_per_address_max: usize,
     /// Bytes of an answer.
     pub response_bytes_max: usize,
     /// Time for a request's head, and so for an idle connection, milliseconds.
@@ -58,6 +62,7 @@ impl Default for ServerLimits {
         Self {
             body_bytes_max: RPC_BODY_BYTES_MAX,
             bodies_bytes_max: 64 * RPC_BODY_BYTES_MAX,
+            bodies_bytes_per_address_max: 16 * RPC_BODY_BYTES_MAX,
             response_bytes_max: 16 * 1024 * 1024,
             head_read_ms: 5_000,
             body_read_ms: 5_000,

@@ -2,20 +2,22 @@
 //!
 //! Invariant: what a caller can hold is bounded. A connection has a head and a body that must come
 //! in time and an answer that must be taken in time; an address has so many connections, calls and WebSockets
-//! at once and so many requests a second; only a request that is whole counts against what the node answers at
-//! once. Whoever takes all of one kind of place takes none of another: `places`.
+//! at once, so much memory for what it sends and so many requests a second; only a request that is whole counts
+//! against what the node answers at once; a WebSocket has so many messages under way. Whoever takes all of one kind of place takes none of another: `places`.
 //!
 //! TLS, where the node has a certificate, is shaken hands on in the same time as a head must come.
 
 mod access;
 mod address;
 mod body;
+mod budget;
 mod calls;
 mod cors;
 mod feeds;
 mod guard;
 mod http;
 mod limits;
+mod meter;
 mod places;
 mod pulse;
 mod read;
@@ -58,8 +60,9 @@ use crate::backend::Backend;
 use crate::rates::Rates;
 use access::Came;
 use address::{Address, Held, Sockets};
-use body::Budget;
+use budget::Budget;
 use calls::Node;
+use meter::{Meter, Metered};
 use places::{Place, Places};
 use stall::Stalling;
 use waiting::Turn;
@@ -237,7 +240,7 @@ impl Door {
             calls: Places::new(limits.connections_max),
             listeners: Sockets::new(limits.websockets_per_address_max),
             websockets: Places::new(limits.websockets_max),
-            budget: Budget::new(limits.bodies_bytes_max),
+            budget: Budget::new(limits.bodies_bytes_max, limits.bodies_bytes_per_address_max),
             access: Arc::clone(&access),
             limits,
         };
@@ -338,11 +341,13 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_read())
         .max_buf_size(HEAD_BYTES_MAX);
-    let own = turn.clone();
+    let (own, meter) = (turn.clone(), Meter::default());
+    let socket = Metered::new(socket, meter.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(came);
+        request.extensions_mut().insert(meter.clone());
         let turn = own.clone();
         if request.method() != Method::POST {
             turn.begin();

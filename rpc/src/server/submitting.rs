@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::address::Address;
+use super::budget::{Seat, Seated};
 use super::places::Places;
 use crate::backend::{Submitter, async_trait};
 use crate::errors::RpcError;
@@ -24,6 +25,8 @@ pub(crate) struct Submitting {
     address: Address,
     /// The places of which the request has one, unless it came over a WebSocket.
     places: Option<Places>,
+    /// Where it waits, if it holds much memory.
+    seat: Option<Seat>,
     hurried: watch::Sender<bool>,
 }
 
@@ -33,8 +36,9 @@ impl Submitting {
         rates: Arc<Rates<Address>>,
         address: Address,
         places: Option<Places>,
+        seat: Option<Seat>,
     ) -> Self {
-        Self { rates, address, places, hurried: watch::Sender::new(false) }
+        Self { rates, address, places, seat, hurried: watch::Sender::new(false) }
     }
 
     /// Counts the envelopes of a call. The call itself was counted before, and is one of them.
@@ -53,12 +57,20 @@ impl Submitter for Submitting {
     }
 
     async fn hurried(&self) {
-        let Some(places) = &self.places else { return std::future::pending().await };
-        let turn = places.join();
         let mut hurried = self.hurried.subscribe();
+        let seated = self.seat.as_ref().map(Seat::join);
+        let needed = async {
+            let memory = Seated::sent_away(seated.as_ref());
+            let Some(places) = &self.places else { return memory.await };
+            let turn = places.join();
+            tokio::select! {
+                () = turn.sent_away() => {}
+                () = memory => {}
+            }
+        };
         tokio::select! {
-            () = turn.sent_away() => {
-                // The other calls of a batch have the same place.
+            () = needed => {
+                // The other calls of a batch have the same place, and the same memory.
                 self.hurried.send_replace(true);
             }
             // The sender is here, so this never fails.

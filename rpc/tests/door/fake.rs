@@ -329,7 +329,7 @@ impl Backend for Fake {
         Ok(samples::members())
     }
 
-    fn subscribe(
+    async fn subscribe(
         &self,
         topic: Topic,
         from: Option<Cursor>,

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::fake::{Door, within};
 use crate::raw;
+use crate::socket::Socket;
 
 const AN_HOUR_MS: u64 = 3_600_000;
 
@@ -159,6 +160,30 @@ async fn pages_of_the_origins_that_are_named_may_call_and_no_others() {
         assert_eq!(answer.status(), 200);
         let named = answer.header("access-control-allow-origin");
         assert_eq!(named, let_in.then_some(origin));
+    }
+}
+
+/// A browser opens a WebSocket for any page, and lets it read what comes: the door must look.
+#[tokio::test]
+async fn pages_of_other_origins_open_no_websocket() {
+    let access =
+        Access::default().with_origins(vec![HeaderValue::from_static("https://a.example")]);
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let fake = Arc::default();
+    let door = Door::open_for(anywhere, fake, ServerLimits::default(), Arc::new(access)).await;
+    // The host is x: a name that is the node's own only because somebody says so.
+    for origin in ["https://b.example", "http://x", "null"] {
+        let shown = format!("origin: {origin}\r\n");
+        let refused = Socket::ask_with(&door, None, &shown).await.err().expect("not named");
+        assert!(refused.starts_with("HTTP/1.1 403"), "{origin}: {refused}");
+    }
+    let both = "origin: https://a.example\r\norigin: https://b.example\r\n";
+    assert!(Socket::ask_with(&door, None, both).await.is_err());
+    for headers in ["origin: https://a.example\r\n", ""] {
+        let mut socket = Socket::ask_with(&door, None, headers).await.expect("named, or no page");
+        socket.send(&status_call()).await;
+        let answer = within(socket.find(|message| message["id"] == 1)).await;
+        assert!(answer["result"].is_object(), "{answer}");
     }
 }
 

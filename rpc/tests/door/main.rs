@@ -8,6 +8,7 @@ mod fake;
 mod feeds;
 mod files;
 mod limits;
+mod memory;
 mod own_socket;
 mod raw;
 mod room;

@@ -17,13 +17,24 @@ impl Socket {
 
     /// One, or the head of the answer that refuses it.
     pub async fn ask(door: &Door, receive_bytes: Option<u32>) -> Result<Self, String> {
+        Self::ask_with(door, receive_bytes, "").await
+    }
+
+    /// The same with more headers.
+    pub async fn ask_with(
+        door: &Door,
+        receive_bytes: Option<u32>,
+        headers: &str,
+    ) -> Result<Self, String> {
         let socket = TcpSocket::new_v4().expect("a socket");
         if let Some(bytes) = receive_bytes {
             socket.set_recv_buffer_size(bytes).expect("a small buffer");
         }
         let mut stream = socket.connect(door.address).await.expect("the server listens");
-        let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-            sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
+        );
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -40,11 +51,27 @@ impl Socket {
         let _ = self.0.read_to_end(&mut rest).await;
     }
 
-    /// One text frame, masked with zeros (RFC 6455, 5.2).
+    /// A message.
     pub async fn send(&mut self, message: &Value) {
-        let text = message.to_string();
-        let length = u8::try_from(text.len()).ok().filter(|n| *n < 126).expect("a short message");
-        let frame = [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat();
+        self.send_text(&message.to_string()).await;
+    }
+
+    /// One text frame, masked with zeros (RFC 6455, 5.2).
+    pub async fn send_text(&mut self, text: &str) {
+        let mut frame = vec![0x81];
+        match text.len() {
+            short @ 0..126 => frame.push(0x80 | short as u8),
+            middle @ 126..65_536 => {
+                frame.push(0x80 | 126);
+                frame.extend((middle as u16).to_be_bytes());
+            }
+            long => {
+                frame.push(0x80 | 127);
+                frame.extend((long as u64).to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
         self.0.write_all(&frame).await.expect("sent");
     }
 

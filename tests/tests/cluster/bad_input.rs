@@ -14,6 +14,7 @@ use consign_tests::drill::http;
 use consign_types::digest::{Digest, EventId, NetworkId};
 use consign_types::event::{Action, Kind, Reason, SignedEvent};
 use consign_types::limits::{EVENT_BYTES_MAX_NESTED, RPC_BODY_BYTES_MAX};
+use serde_json::{Value, json};
 
 const UNIT: &str = "trk/forwarder/BAD-1";
 const ATTEMPT: Action = Action::Attempt { reason: Reason::NobodyThere };
@@ -299,4 +300,43 @@ async fn submit(url: &str, file: &Path) -> Ran {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Cursors are texts: whoever writes one by hand asks for places that no list has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_beyond_every_end_is_answered() {
+    let scene = Scene::set().await;
+    let ask = async |method: &str, params: Value| -> Value {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = http::post(scene.url(), call.to_string().as_bytes()).await;
+        serde_json::from_slice(&answer.body).expect("JSON")
+    };
+    // Those that ascend have nothing there; those that descend begin at their end.
+    let lists = [
+        ("chain_getBlocks", json!({ "order": "asc" }), None),
+        ("custody_getHistory", json!({ "unitId": UNIT }), None),
+        ("device_list", json!({}), None),
+        ("device_history", json!({ "deviceId": "forwarder.desk" }), None),
+        ("chain_getBlocks", json!({ "order": "desc" }), Some("blocks-desc")),
+        ("gov_list", json!({}), Some("proposals")),
+        ("audit_getEvidence", json!({}), Some("evidence")),
+    ];
+    for (method, params, descends_as) in lists {
+        let fresh = ask(method, params.clone()).await;
+        let list = descends_as.map(str::to_owned).unwrap_or_else(|| {
+            let cursor = fresh["result"]["nextCursor"].as_str().expect("where it goes on");
+            cursor.rsplit_once('.').expect("a list and a place").0.to_owned()
+        });
+        let mut params = params;
+        params["cursor"] = json!(format!("{list}.{}", u64::MAX));
+        let far = ask(method, params.clone()).await;
+        if descends_as.is_some() {
+            assert_eq!(far, fresh, "{method}");
+        } else {
+            let nothing =
+                json!({ "data": [], "nextCursor": params["cursor"], "hasNextPage": false });
+            assert_eq!(far["result"], nothing, "{method}: {far}");
+        }
+    }
+    scene.drill.finish().await;
 }

@@ -8,6 +8,7 @@
 mod files;
 mod rooms;
 mod source;
+mod tables;
 mod tokens;
 
 use std::path::{Path, PathBuf};

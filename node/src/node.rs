@@ -413,7 +413,12 @@ fn handle_message(
             Ok(PoolMessage::Events(events)) => {
                 offer_later(parts, events);
             }
-            Ok(PoolMessage::Body(block, body)) => parts.bodies.put(block, body),
+            // Only a validator proposes. Who became one unknown to this node is asked for its bodies.
+            Ok(PoolMessage::Body(block, body)) => {
+                if let Some(from) = index {
+                    parts.bodies.push(from, block, body);
+                }
+            }
             Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
         },
         Class::Cosignature => {

@@ -131,6 +131,12 @@ impl Committed {
         self.tip.read().unwrap_or_else(PoisonError::into_inner).tip.clone()
     }
 
+    /// The last committed block, and the right edge of the log after it.
+    pub fn end(&self) -> (Tip, Frontier) {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        (at.tip.clone(), at.frontier.clone())
+    }
+
     /// The validator set in force at the next height.
     pub fn validators(&self) -> ValidatorSet {
         self.tip.read().unwrap_or_else(PoisonError::into_inner).set_where(|_| true).clone()

@@ -3,7 +3,7 @@
 //! The test stands where consensus is: it sends jobs and reads what the loop would be told. The node is
 //! the airline's. A peer, customs, proposes: it answers requests with whatever the test gave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -59,8 +59,16 @@ pub struct Bench {
 /// What the proposer answers with.
 #[derive(Default)]
 struct Served {
-    bodies: BTreeMap<BlockId, Body>,
+    /// One for each time that it is asked; the last for every further time.
+    bodies: BTreeMap<BlockId, VecDeque<Body>>,
     events: BTreeMap<LeafHash, Vec<u8>>,
+}
+
+impl Served {
+    fn next_body(&mut self, block: &BlockId) -> Option<Body> {
+        let in_turn = self.bodies.get_mut(block)?;
+        if in_turn.len() > 1 { in_turn.pop_front() } else { in_turn.front().cloned() }
+    }
 }
 
 impl Bench {
@@ -114,7 +122,12 @@ impl Bench {
 
     /// Has the proposer serve this and nothing else.
     pub fn serve(&self, proposal: &Proposal) {
-        let bodies = BTreeMap::from([(proposal.block, proposal.body.clone())]);
+        self.serve_in_turn(proposal, [proposal.body.clone()]);
+    }
+
+    /// Has the proposer serve this, but with these bodies, one for each time that it is asked.
+    pub fn serve_in_turn(&self, proposal: &Proposal, bodies: impl IntoIterator<Item = Body>) {
+        let bodies = BTreeMap::from([(proposal.block, bodies.into_iter().collect())]);
         *self.served.lock().unwrap() = Served { bodies, events: proposal.events.clone() };
     }
 
@@ -123,15 +136,30 @@ impl Bench {
         *self.served.lock().unwrap() = Served::default();
     }
 
+    /// Has the proposer push a body under the name of a block.
+    pub fn push(&self, block: BlockId, body: Body) {
+        self.bodies.push(PROPOSER_INDEX, block, body);
+    }
+
     /// What consensus is told of a block at the next height.
     pub fn verdict(&self, block: BlockId, judged_in: Option<(Round, Millis)>) -> Verdict {
+        self.verdict_with(1, block, judged_in)
+    }
+
+    /// The same where so many holders can be asked, all of whom the proposer answers for.
+    pub fn verdict_with(
+        &self,
+        holders: usize,
+        block: BlockId,
+        judged_in: Option<(Round, Millis)>,
+    ) -> Verdict {
         let height = self.committed.tip().height().next();
         self.job(Job::Check {
             height,
             round: Round(0),
             block,
             judged_in,
-            holders: vec![PROPOSER_INDEX],
+            holders: vec![PROPOSER_INDEX; holders],
         });
         next_blocking("a verdict", &self.told, |event| match event {
             driver::Event::Input(input) => match *input {
@@ -148,6 +176,7 @@ impl Bench {
             bodies: Arc::clone(&self.bodies),
             pool: Arc::clone(&self.pool),
             net: self.net.clone(),
+            frontier: self.committed.frontier(),
         };
         match gatherer.gather(block, &[key(&format!("{PROPOSER} network")).public()]).await {
             Gathered::Unavailable => Some("unavailable".to_owned()),
@@ -250,9 +279,9 @@ async fn answer(served: Arc<Mutex<Served>>, pooled: Sender<Vec<Vec<u8>>>, mut ev
             let _ = pooled.send(events);
         }
         let NetEvent::Request { bytes, reply, .. } = event else { continue };
-        let served = served.lock().unwrap();
+        let mut served = served.lock().unwrap();
         let response = match Request::from_bytes(&bytes) {
-            Ok(Request::Body(block)) => Response::Body(served.bodies.get(&block).cloned()),
+            Ok(Request::Body(block)) => Response::Body(served.next_body(&block)),
             Ok(Request::Events(_, names)) => {
                 let found = names.iter().filter_map(|name| served.events.get(name).cloned());
                 Response::Events(found.collect())

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod node;
 pub mod p2p;
 pub mod pool;
+pub mod relayed;
 pub mod roster;
 pub mod serve;
 pub mod start;

@@ -5,7 +5,6 @@
 //! thread ends the process.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -17,7 +16,6 @@ use consign_rpc::server::Doors;
 use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
-use consign_types::event::SignedEvent;
 use consign_types::key::PublicKey;
 use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use tokio::sync::{mpsc as async_mpsc, watch};
@@ -33,6 +31,7 @@ use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
 use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
 use crate::pool::{Pool, Relay};
+use crate::relayed::Relayed;
 use crate::roster::{self, Held};
 use crate::serve::{self, Entrance, Serving};
 use crate::start;
@@ -157,7 +156,8 @@ pub async fn run(
     });
 
     let heights = Arc::default();
-    let unchecked_bytes = Arc::default();
+    let relayed = Relayed::new(Arc::clone(&pool), net.clone(), Arc::clone(&metrics));
+    let relayed = Arc::new(relayed);
     let held = Held::default();
     let parts = Parts {
         committed,
@@ -168,7 +168,7 @@ pub async fn run(
         net,
         metrics,
         heights,
-        unchecked_bytes,
+        relayed,
         held,
         leases,
         place,
@@ -259,8 +259,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where each peer said that it stands.
     pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
-    /// Bytes of events that peers passed on and that wait to be checked.
-    pub unchecked_bytes: Arc<AtomicUsize>,
+    /// Events that peers passed on and that wait to be checked.
+    pub relayed: Arc<Relayed>,
     /// Consensus messages of peers that are in no set yet.
     pub held: Held,
     /// What other validators were promised.
@@ -354,7 +354,6 @@ async fn dispatch(
         match event {
             NetEvent::Connected(peer) => {
                 info!(code = "net.peer.connected", peer = %peer);
-                parts.metrics.peers.set(parts.net.connected().len() as i64);
                 let status = own_status(&parts);
                 parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
                 parts.cosigner.send_newest(&peer);
@@ -364,7 +363,6 @@ async fn dispatch(
             NetEvent::Disconnected(peer) => {
                 info!(code = "net.peer.disconnected", peer = %peer);
                 parts.heights.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-                parts.metrics.peers.set(parts.net.connected().len() as i64);
             }
             NetEvent::Message { from, class, bytes } => {
                 handle_message(&parts, &driver, &statuses, from, class, &bytes);
@@ -410,9 +408,7 @@ fn handle_message(
             (_, Err(_)) => {}
         },
         Class::Pool => match PoolMessage::from_bytes(bytes) {
-            Ok(PoolMessage::Events(events)) => {
-                offer_later(parts, events);
-            }
+            Ok(PoolMessage::Events(events)) => parts.relayed.offer(from, events),
             // Only a validator proposes. Who became one unknown to this node is asked for its bodies.
             Ok(PoolMessage::Body(block, body)) => {
                 if let Some(from) = index {
@@ -442,24 +438,6 @@ fn handle_message(
             }
         }
     }
-}
-
-/// Offers what a peer passed on, off the network's path and in order of arrival. What there is no room
-/// for is dropped: it is in its sender's pool, and fetched when a block names it.
-fn offer_later(parts: &Parts, events: Vec<Vec<u8>>) {
-    const UNCHECKED_BYTES_MAX: usize = 32 * 1024 * 1024;
-    let bytes: usize = events.iter().map(Vec::len).sum();
-    if parts.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) > UNCHECKED_BYTES_MAX {
-        parts.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        parts.metrics.relayed_dropped.inc_by(events.len() as u64);
-        return;
-    }
-    let (pool, unchecked) = (Arc::clone(&parts.pool), Arc::clone(&parts.unchecked_bytes));
-    rayon::spawn_fifo(move || {
-        let decoded = events.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
-        pool.offer(decoded.collect());
-        unchecked.fetch_sub(bytes, Ordering::Relaxed);
-    });
 }
 
 /// Asks a peer for the newest checkpoint that it has a quorum for.

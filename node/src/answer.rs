@@ -94,8 +94,11 @@ fn or_nothing<T: Default>(read: Result<T, Fault>) -> T {
     })
 }
 
+/// A body, and the bytes of the events that it names.
+type Whole = (Body, Vec<Vec<u8>>);
+
 /// A block that is durable but not decided, or was decided as the last one.
-fn stored(parts: &Parts, block: &BlockId) -> Result<Option<(Body, Vec<Vec<u8>>)>, Fault> {
+fn stored(parts: &Parts, block: &BlockId) -> Result<Option<Whole>, Fault> {
     let (tip, store) = (parts.committed.tip(), parts.committed.store());
     if tip.block == *block {
         return Ok(bundle(parts, tip.height())?.map(split));
@@ -107,7 +110,7 @@ fn stored(parts: &Parts, block: &BlockId) -> Result<Option<(Body, Vec<Vec<u8>>)>
     Ok(Some((Body { record, events: names }, events)))
 }
 
-fn split(bundle: Bundle) -> (Body, Vec<Vec<u8>>) {
+fn split(bundle: Bundle) -> Whole {
     let names = bundle.events.iter().map(|bytes| leaf_hash(bytes)).collect();
     (Body { record: bundle.record, events: names }, bundle.events)
 }

@@ -105,10 +105,13 @@ mod tests {
         ValidatorSet::new((0..count).map(validator).collect()).expect("distinct keys")
     }
 
+    /// How many validators there are, what each peer told, and where the network is by that.
+    type Row<'a> = (u8, &'a [(u8, u64)], Option<u64>);
+
     #[test]
     fn the_network_is_where_one_more_than_may_be_faulty_say_at_least() {
         const LIE: u64 = u64::MAX;
-        let table: [(u8, &[(u8, u64)], Option<u64>); 9] = [
+        let table: [Row<'_>; 9] = [
             (4, &[], None),
             // Nobody is believed alone, however far it says that it is.
             (4, &[(1, LIE)], None),

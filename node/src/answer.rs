@@ -12,7 +12,7 @@ use consign_types::merkle::leaf_hash;
 use tracing::error;
 
 use crate::clock;
-use crate::node::Parts;
+use crate::parts::Parts;
 use crate::store::{Fault, decode_body};
 use crate::wire::{Body, Bundle, Leased, RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, Request, Response};
 

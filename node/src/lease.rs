@@ -36,7 +36,7 @@ use tracing::debug;
 use crate::clock::since_boot_ms;
 use crate::driver::files::LogFile;
 use crate::driver::{Event, Events, Promise};
-use crate::node::Parts;
+use crate::parts::Parts;
 use crate::state::Committed;
 use crate::store::Fault;
 use crate::wire::{Leased, Request, Response};

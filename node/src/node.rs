@@ -4,48 +4,39 @@
 //! (the only one that moves the tip) and tokio's workers (network, RPC, catch-up). A fault in either
 //! thread ends the process.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{self, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
+use consign_consensus::{Config as EngineConfig, Timeouts};
 use consign_rpc::server::Doors;
 use consign_types::block::Height;
-use consign_types::codec::Canonical as _;
-use consign_types::digest::Digest;
-use consign_types::key::PublicKey;
-use consign_types::validator::{ValidatorIndex, ValidatorSet};
 use tokio::sync::{mpsc as async_mpsc, watch};
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::cosign::Cosigner;
+use crate::dispatch;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
 use crate::gather::Bodies;
-use crate::identity::{self, Differs, Identity};
+use crate::identity::{self, Identity};
 use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
-use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
+use crate::p2p::{self, NetConfig};
+use crate::parts::Parts;
 use crate::pool::{Pool, Relay};
 use crate::relayed::Relayed;
 use crate::roster::{self, Held};
-use crate::serve::{self, Entrance, Serving};
+use crate::serve::{self, Serving};
 use crate::start;
 use crate::state::{Committed, fatal};
 use crate::store::Fault;
 use crate::sync::Sync;
-use crate::wire::{Cosigned, PoolMessage, Request, Response, Status};
+use crate::tasks;
 
 /// What waits for the consensus loop. What peers send beyond it is dropped; they say it again.
 const DRIVER_INPUTS_MAX: usize = 8_192;
-/// How often peers are told where this node stands when nothing happens.
-const STATUS_EVERY: Duration = Duration::from_secs(5);
-/// How often an unchanged checkpoint is cosigned again.
-const FRESHEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +81,7 @@ pub async fn run(
     let metrics = Arc::new(Metrics::default());
     let committed = Arc::new(start::open(&config)?);
     let identity = Identity::of(&config);
-    say_where_it_differs(identity.compare(&committed)?);
+    tasks::say_where_it_differs(identity.compare(&committed)?);
     let place = lease::place(&config.data_dir)?;
     let is_new = committed.tip().height() == Height(0);
     let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
@@ -174,14 +165,14 @@ pub async fn run(
         place,
     };
     parts.cosigner.resume(&parts.committed);
-    let tasks = [
-        tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
+    let running = [
+        tokio::spawn(dispatch::dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
         tokio::spawn(lease::ask_all(parts.clone(), driver_tx.clone())),
-        tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
-        tokio::spawn(announce(parts.clone())),
-        tokio::spawn(follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
+        tokio::spawn(tasks::forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
+        tokio::spawn(tasks::announce(parts.clone())),
+        tokio::spawn(tasks::follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
         tokio::spawn(crate::witness::run(parts.clone())),
-        tokio::spawn(tick(parts.clone(), jobs_tx.clone())),
+        tokio::spawn(tasks::tick(parts.clone(), jobs_tx.clone())),
         tokio::spawn({
             let relay = Arc::clone(&parts.relay);
             async move { relay.run().await }
@@ -207,7 +198,8 @@ pub async fn run(
     let numbers =
         parts.pool.doubled().map(|doubled| tokio::spawn(serving.clone().watch_numbers(doubled)));
     let entrance = serving.entrance();
-    let deciding = tokio::spawn(follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
+    let deciding =
+        tokio::spawn(tasks::follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
     let reading = tokio::spawn(async move {
         while again.changed().await.is_ok() {
             let entrance = Arc::clone(&entrance);
@@ -226,8 +218,8 @@ pub async fn run(
     // First what speaks, then what writes: nothing is said after the last write.
     let _ = driver_tx.send(driver::Event::Stop);
     let _ = jobs_tx.send(Job::Stop);
-    let tasks = tasks.iter().chain([&deciding, &reading]).chain(&numbers);
-    tasks.for_each(tokio::task::JoinHandle::abort);
+    let running = running.iter().chain([&deciding, &reading]).chain(&numbers);
+    running.for_each(tokio::task::JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();
@@ -238,42 +230,6 @@ pub async fn run(
     }
     info!(code = "node.stopped", height = parts.committed.tip().height().0);
     Ok(())
-}
-
-/// The parts that tasks share.
-#[derive(Clone)]
-pub struct Parts {
-    /// What is committed.
-    pub committed: Arc<Committed>,
-    /// What waits for a block.
-    pub pool: Arc<Pool>,
-    /// Events on their way to the others.
-    pub relay: Arc<Relay>,
-    /// Bodies that are not decided yet.
-    pub bodies: Arc<Bodies>,
-    /// Checkpoints and their cosignatures.
-    pub cosigner: Arc<Cosigner>,
-    /// The network.
-    pub net: NetHandle,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Where each peer said that it stands.
-    pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
-    /// Events that peers passed on and that wait to be checked.
-    pub relayed: Arc<Relayed>,
-    /// Consensus messages of peers that are in no set yet.
-    pub held: Held,
-    /// What other validators were promised.
-    pub leases: Arc<Leases>,
-    /// Where this process runs, as the leases of its key name it.
-    pub place: Digest,
-}
-
-impl Parts {
-    /// Where each peer said that it stands.
-    pub fn peers_at(&self) -> HashMap<PublicKey, Height> {
-        self.heights.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 fn named(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
@@ -293,210 +249,5 @@ fn net_config(config: &Config, committed: &Committed) -> NetConfig {
         listen: config.p2p_listen.clone(),
         peers: roster::peers(config, committed),
         limits: p2p::NetLimits::default(),
-    }
-}
-
-/// Lets in who becomes a member's node and cuts off who is none any more, as soon as that is committed;
-/// and hands on what those who vote now said before this node knew that they do.
-async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<driver::Event>) {
-    let mut changes = parts.committed.roster();
-    while changes.changed().await.is_ok() {
-        changes.borrow_and_update();
-        let peers = roster::peers(&config, &parts.committed);
-        info!(code = "net.roster.changed", peers = peers.len());
-        parts.net.allow(peers);
-        // Only the start refuses: a node that runs goes on serving what it has.
-        say_where_it_differs(Identity::of(&config).compare(&parts.committed).ok().flatten());
-        let set = parts.committed.validators();
-        for (from, messages) in parts.held.take() {
-            let Some(from) = index_of(&set, &from) else { continue };
-            for message in messages {
-                let input = Input::Message { from, message };
-                // A full queue loses it; whoever said it says it again.
-                let _ = driver.try_send(driver::Event::Input(Box::new(input)));
-            }
-        }
-    }
-}
-
-/// Peers refuse a node by its keys and do not tell it why.
-fn say_where_it_differs(differs: Option<Differs>) {
-    if let Some(differs) = differs {
-        warn!(code = "node.keys.differ", why = %differs, help = Differs::HELP);
-    }
-}
-
-/// Opens and closes the door for reading as members decide.
-async fn follow_params(committed: Arc<Committed>, entrance: Arc<Entrance>) {
-    let mut changes = committed.params_changes();
-    loop {
-        let params = *changes.borrow_and_update();
-        entrance.follow(&params);
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn index_of(set: &ValidatorSet, network_key: &PublicKey) -> Option<ValidatorIndex> {
-    let at = set.validators().iter().position(|v| v.network_key == *network_key)?;
-    Some(ValidatorIndex(at as u16))
-}
-
-/// Takes what comes from peers to where it belongs.
-async fn dispatch(
-    parts: Parts,
-    mut events: Inbox,
-    driver: SyncSender<driver::Event>,
-    statuses: async_mpsc::Sender<(PublicKey, Status)>,
-) {
-    while let Some(event) = events.recv().await {
-        match event {
-            NetEvent::Connected(peer) => {
-                info!(code = "net.peer.connected", peer = %peer);
-                let status = own_status(&parts);
-                parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
-                parts.cosigner.send_newest(&peer);
-                tokio::spawn(fetch_checkpoint(parts.clone(), peer));
-                tokio::spawn(lease::ask(parts.clone(), peer, driver.clone()));
-            }
-            NetEvent::Disconnected(peer) => {
-                info!(code = "net.peer.disconnected", peer = %peer);
-                parts.heights.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-            }
-            NetEvent::Message { from, class, bytes } => {
-                handle_message(&parts, &driver, &statuses, from, class, &bytes);
-            }
-            NetEvent::Request { from, bytes, reply } => {
-                let parts = parts.clone();
-                tokio::task::spawn_blocking(move || {
-                    if let Ok(request) = Request::from_bytes(&bytes) {
-                        reply.send(Bytes::from(
-                            crate::answer::answer(&parts, &from, request).to_bytes(),
-                        ));
-                    }
-                });
-            }
-            NetEvent::Listening(address) => info!(code = "net.listening", address),
-        }
-    }
-}
-
-fn handle_message(
-    parts: &Parts,
-    driver: &SyncSender<driver::Event>,
-    statuses: &async_mpsc::Sender<(PublicKey, Status)>,
-    from: PublicKey,
-    class: Class,
-    bytes: &Bytes,
-) {
-    let set = parts.committed.validators();
-    let index = index_of(&set, &from);
-    match class {
-        Class::Consensus => match (index, Message::from_bytes(bytes)) {
-            (Some(index), Ok(message)) => {
-                if message.author() == Some(index) {
-                    parts.leases.heard(&from, &message);
-                }
-                let from = index;
-                let input = Input::Message { from, message };
-                if driver.try_send(driver::Event::Input(Box::new(input))).is_err() {
-                    parts.net.count_dropped();
-                }
-            }
-            (None, Ok(message)) => parts.held.keep(from, message),
-            (_, Err(_)) => {}
-        },
-        Class::Pool => match PoolMessage::from_bytes(bytes) {
-            Ok(PoolMessage::Events(events)) => parts.relayed.offer(from, events),
-            // Only a validator proposes. Who became one unknown to this node is asked for its bodies.
-            Ok(PoolMessage::Body(block, body)) => {
-                if let Some(from) = index {
-                    parts.bodies.push(from, block, body);
-                }
-            }
-            Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
-        },
-        Class::Cosignature => {
-            if let Ok(cosigned) = Cosigned::from_bytes(bytes) {
-                parts.cosigner.collect(&parts.committed, &from, &cosigned);
-            }
-        }
-        Class::Status => {
-            if let Ok(status) = Status::from_bytes(bytes) {
-                if let Some(from) = index {
-                    let begun = Input::Begun { from, height: status.started };
-                    // A full queue loses it; the next status says it again.
-                    let _ = driver.try_send(driver::Event::Input(Box::new(begun)));
-                }
-                let mut heights = parts.heights.lock().unwrap_or_else(PoisonError::into_inner);
-                heights.insert(from, status.height);
-                drop(heights);
-                parts.cosigner.send_where_missing(&from, status.proven);
-                // A full queue loses a status; the next one says the same.
-                let _ = statuses.try_send((from, status));
-            }
-        }
-    }
-}
-
-/// Asks a peer for the newest checkpoint that it has a quorum for.
-async fn fetch_checkpoint(parts: Parts, peer: PublicKey) {
-    const ANSWER_WAIT: Duration = Duration::from_secs(5);
-    let request = Bytes::from(Request::Checkpoint.to_bytes());
-    let Ok(answer) = parts.net.request(&peer, request, ANSWER_WAIT).await else { return };
-    if let Ok(Response::Checkpoint(Some(note))) = Response::from_bytes(&answer) {
-        // Checking a quorum of signatures is work, but little.
-        parts.cosigner.adopt(&parts.committed, &note);
-    }
-}
-
-/// Tells the engine whether there is work.
-async fn forward_work(pool: Arc<Pool>, driver: SyncSender<driver::Event>) {
-    let mut work = pool.work();
-    loop {
-        let now = *work.borrow_and_update();
-        if driver.send(driver::Event::Input(Box::new(Input::Work(now)))).is_err()
-            || work.changed().await.is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Tells peers where this node stands: on each change, and every few seconds.
-async fn announce(parts: Parts) {
-    let mut progress = parts.committed.progress();
-    loop {
-        let status = own_status(&parts);
-        parts.net.broadcast(Class::Status, Bytes::from(status.to_bytes()));
-        // An overrun of the wait is the regular repetition.
-        let _ = tokio::time::timeout(STATUS_EVERY, progress.changed()).await;
-        progress.borrow_and_update();
-    }
-}
-
-/// Regular small duties.
-async fn tick(parts: Parts, jobs: Sender<Job>) {
-    let mut every_second = tokio::time::interval(Duration::from_secs(1));
-    let mut seconds = 0_u64;
-    loop {
-        every_second.tick().await;
-        seconds += 1;
-        parts.pool.expire(Instant::now());
-        if seconds.is_multiple_of(FRESHEN_EVERY.as_secs()) && jobs.send(Job::Freshen).is_err() {
-            return;
-        }
-    }
-}
-
-fn own_status(parts: &Parts) -> Status {
-    let tip = parts.committed.tip();
-    let progress = *parts.committed.progress().borrow();
-    Status {
-        height: tip.height(),
-        block: tip.block,
-        started: progress.started,
-        proven: progress.proven,
     }
 }

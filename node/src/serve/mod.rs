@@ -49,7 +49,7 @@ use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::driver;
 use crate::identity::Identity;
-use crate::node::Parts;
+use crate::parts::Parts;
 use crate::pool::Quotas;
 use crate::state::sure;
 use crate::store::StoredBlock;

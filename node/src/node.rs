@@ -11,6 +11,7 @@ use std::thread;
 use consign_consensus::{Config as EngineConfig, Timeouts};
 use consign_rpc::server::Doors;
 use consign_types::block::Height;
+use consign_types::validator::ValidatorSet;
 use tokio::sync::{mpsc as async_mpsc, watch};
 use tracing::{info, warn};
 
@@ -139,8 +140,11 @@ pub async fn run(
         timeouts: Timeouts::default(),
         pace_ms: u64::from(committed.params().block_interval_ms),
     };
-    let (dir, tip, set) =
-        (config.data_dir.clone(), committed.tip().height(), committed.validators());
+    let (dir, tip, set) = (
+        config.data_dir.clone(),
+        committed.tip().height(),
+        ValidatorSet::clone(&committed.validators()),
+    );
     let driver_thread = named("consensus", move || {
         driver::run(&dir, engine, tip, set, wiring, &driver_rx)
             .unwrap_or_else(|fault| fatal(&fault));

@@ -4,15 +4,17 @@
 //! (the only one that moves the tip) and tokio's workers (network, RPC, catch-up). A fault in either
 //! thread ends the process.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use consign_consensus::{Config as EngineConfig, Timeouts};
+use consign_consensus::{Config as EngineConfig, Status as EngineStatus, Timeouts};
 use consign_rpc::server::Doors;
 use consign_types::block::Height;
+use consign_types::digest::Digest;
 use consign_types::validator::ValidatorSet;
 use tokio::sync::{mpsc as async_mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -20,11 +22,10 @@ use crate::cosign::Cosigner;
 use crate::dispatch;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
-use crate::gather::Bodies;
 use crate::identity::{self, Identity};
 use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
-use crate::p2p::{self, NetConfig};
+use crate::p2p::{self, Inbox, NetConfig, NetHandle};
 use crate::parts::Parts;
 use crate::pool::{Pool, Relay};
 use crate::relayed::Relayed;
@@ -38,6 +39,8 @@ use crate::tasks;
 
 /// What waits for the consensus loop. What peers send beyond it is dropped; they say it again.
 const DRIVER_INPUTS_MAX: usize = 8_192;
+/// Statuses of peers that wait for catch-up; the next ones say the same.
+const STATUSES_MAX: usize = 1_024;
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,120 +79,22 @@ pub enum StartError {
 pub async fn run(
     config: Config,
     mut stop: watch::Receiver<bool>,
-    mut again: watch::Receiver<()>,
+    again: watch::Receiver<()>,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
-    let metrics = Arc::new(Metrics::default());
-    let committed = Arc::new(start::open(&config)?);
-    let identity = Identity::of(&config);
-    tasks::say_where_it_differs(identity.compare(&committed)?);
-    let place = lease::place(&config.data_dir)?;
-    let is_new = committed.tip().height() == Height(0);
-    let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
-    leases.recall(&config.data_dir, &committed)?;
-    let leases = Arc::new(leases);
-    let listener = tokio::net::TcpListener::bind(config.rpc.listen)
-        .await
-        .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
-    let own = config.rpc.admin_socket.as_deref().map(|path| {
-        serve::open_socket(path)
-            .map_err(|source| StartError::AdminSocket { path: path.to_owned(), source })
-    });
-    let doors = Doors { port: listener, own: own.transpose()? };
-    let (net, net_events, net_task) =
-        p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
-
-    let relay = Arc::new(Relay::new(net.clone()));
-    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
-    let pool = Arc::new(pool);
-    let bodies = Arc::new(Bodies::default());
-    let status = Arc::new(Mutex::new(None));
-    let (heard, counted) = (Arc::clone(&status), Arc::clone(&metrics));
-    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone(), heard, counted)?);
-    let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
-    let (jobs_tx, jobs_rx) = mpsc::channel();
-    let (status_tx, status_rx) = async_mpsc::channel(1024);
-
-    let mut executor = Executor {
-        committed: Arc::clone(&committed),
-        pool: Arc::clone(&pool),
-        relay: Arc::clone(&relay),
-        bodies: Arc::clone(&bodies),
-        net: net.clone(),
-        cosigner: Arc::clone(&cosigner),
-        driver: driver_tx.clone(),
-        jobs: jobs_tx.clone(),
-        runtime: tokio::runtime::Handle::current(),
-        metrics: Arc::clone(&metrics),
-        executed: Default::default(),
-        last_commit: None,
-    };
-    let executor_thread = named("executor", move || {
-        executor.run(&jobs_rx).unwrap_or_else(|fault| fatal(&fault));
-    });
-    let wiring = Wiring {
-        executor: jobs_tx.clone(),
-        net: net.clone(),
-        metrics: Arc::clone(&metrics),
-        committed: Arc::clone(&committed),
-        status: Arc::clone(&status),
-    };
-    let engine = EngineConfig {
-        domain: committed.domain(),
-        signer: Some(Arc::clone(&config.keys.consensus)),
-        timeouts: Timeouts::default(),
-        pace_ms: u64::from(committed.params().block_interval_ms),
-    };
-    let (dir, tip, set) = (
-        config.data_dir.clone(),
-        committed.tip().height(),
-        ValidatorSet::clone(&committed.validators()),
-    );
-    let driver_thread = named("consensus", move || {
-        driver::run(&dir, engine, tip, set, wiring, &driver_rx)
-            .unwrap_or_else(|fault| fatal(&fault));
-    });
-
-    let heights = Arc::default();
-    let relayed = Relayed::new(Arc::clone(&pool), net.clone(), Arc::clone(&metrics));
-    let relayed = Arc::new(relayed);
-    let held = Held::default();
-    let parts = Parts {
-        committed,
-        pool,
-        relay,
-        bodies,
-        cosigner,
-        net,
-        metrics,
-        heights,
-        relayed,
-        held,
-        leases,
-        place,
-    };
+    let opened = open(&config)?;
+    let doors = doors(&config).await?;
+    let (net, net_events, net_task) = p2p::start(net_config(&config, &opened.committed))
+        .map_err(|e| StartError::Net(e.to_string()))?;
+    let shown = Shown::default();
+    let parts = wire(&config, opened, net, &shown)?;
+    let (driver, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
+    let (jobs, jobs_rx) = mpsc::channel();
+    let lines = Lines { driver, jobs };
+    let executor_thread = start_executor(&parts, &lines, jobs_rx);
+    let driver_thread = start_driver(&config, &parts, &lines, &shown, driver_rx);
     parts.cosigner.resume(&parts.committed);
-    let running = [
-        tokio::spawn(dispatch::dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
-        tokio::spawn(lease::ask_all(parts.clone(), driver_tx.clone())),
-        tokio::spawn(tasks::forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
-        tokio::spawn(tasks::announce(parts.clone())),
-        tokio::spawn(tasks::follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
-        tokio::spawn(crate::witness::run(parts.clone())),
-        tokio::spawn(tasks::tick(parts.clone(), jobs_tx.clone())),
-        tokio::spawn({
-            let relay = Arc::clone(&parts.relay);
-            async move { relay.run().await }
-        }),
-        tokio::spawn(
-            Sync {
-                committed: Arc::clone(&parts.committed),
-                net: parts.net.clone(),
-                executor: jobs_tx.clone(),
-            }
-            .run(status_rx),
-        ),
-    ];
+    let mut running = spawn(&config, &parts, &lines, net_events);
     info!(
         code = "node.started",
         party = %config.party,
@@ -198,18 +103,9 @@ pub async fn run(
         validators = parts.committed.validators().count(),
         survives = parts.committed.validators().faults(),
     );
-    let serving = Serving::new(&parts, status, &config);
-    let numbers =
-        parts.pool.doubled().map(|doubled| tokio::spawn(serving.clone().watch_numbers(doubled)));
-    let entrance = serving.entrance();
-    let deciding =
-        tokio::spawn(tasks::follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
-    let reading = tokio::spawn(async move {
-        while again.changed().await.is_ok() {
-            let entrance = Arc::clone(&entrance);
-            let _ = tokio::task::spawn_blocking(move || entrance.read_again()).await;
-        }
-    });
+
+    let serving = Serving::new(&parts, shown, &config);
+    running.extend(spawn_beside(&serving, &parts, again));
     let mut stopped = stop.clone();
     let until_stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -220,10 +116,9 @@ pub async fn run(
     let _ = stop.wait_for(|stop| *stop).await;
 
     // First what speaks, then what writes: nothing is said after the last write.
-    let _ = driver_tx.send(driver::Event::Stop);
-    let _ = jobs_tx.send(Job::Stop);
-    let running = running.iter().chain([&deciding, &reading]).chain(&numbers);
-    running.for_each(tokio::task::JoinHandle::abort);
+    let _ = lines.driver.send(driver::Event::Stop);
+    let _ = lines.jobs.send(Job::Stop);
+    running.iter().for_each(JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();
@@ -234,6 +129,169 @@ pub async fn run(
     }
     info!(code = "node.stopped", height = parts.committed.tip().height().0);
     Ok(())
+}
+
+/// Where the engine shows how it stands.
+type Shown = Arc<Mutex<Option<EngineStatus>>>;
+
+/// To the two threads.
+struct Lines {
+    driver: driver::Events,
+    jobs: Sender<Job>,
+}
+
+/// What lies on disk.
+struct Opened {
+    committed: Arc<Committed>,
+    leases: Arc<Leases>,
+    place: Digest,
+}
+
+fn open(config: &Config) -> Result<Opened, StartError> {
+    let committed = Arc::new(start::open(config)?);
+    tasks::say_where_it_differs(Identity::of(config).compare(&committed)?);
+    let place = lease::place(&config.data_dir)?;
+    let is_new = committed.tip().height() == Height(0);
+    let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
+    leases.recall(&config.data_dir, &committed)?;
+    Ok(Opened { committed, leases: Arc::new(leases), place })
+}
+
+/// What this node can be asked at, taken before anything begins.
+async fn doors(config: &Config) -> Result<Doors, StartError> {
+    let port = tokio::net::TcpListener::bind(config.rpc.listen)
+        .await
+        .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
+    let own = config.rpc.admin_socket.as_deref().map(|path| {
+        serve::open_socket(path)
+            .map_err(|source| StartError::AdminSocket { path: path.to_owned(), source })
+    });
+    Ok(Doors { port, own: own.transpose()? })
+}
+
+fn wire(
+    config: &Config,
+    opened: Opened,
+    net: NetHandle,
+    shown: &Shown,
+) -> Result<Parts, StartError> {
+    let Opened { committed, leases, place } = opened;
+    let metrics = Arc::new(Metrics::default());
+    let relay = Arc::new(Relay::new(net.clone()));
+    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
+    let pool = Arc::new(pool);
+    let (heard, counted) = (Arc::clone(shown), Arc::clone(&metrics));
+    let cosigner = Arc::new(Cosigner::new(config, &committed, net.clone(), heard, counted)?);
+    let relayed = Relayed::new(Arc::clone(&pool), net.clone(), Arc::clone(&metrics));
+    Ok(Parts {
+        committed,
+        pool,
+        relay,
+        bodies: Arc::default(),
+        cosigner,
+        net,
+        metrics,
+        heights: Arc::default(),
+        relayed: Arc::new(relayed),
+        held: Held::default(),
+        leases,
+        place,
+    })
+}
+
+fn start_executor(parts: &Parts, lines: &Lines, jobs: Receiver<Job>) -> thread::JoinHandle<()> {
+    let mut executor = Executor {
+        committed: Arc::clone(&parts.committed),
+        pool: Arc::clone(&parts.pool),
+        relay: Arc::clone(&parts.relay),
+        bodies: Arc::clone(&parts.bodies),
+        net: parts.net.clone(),
+        cosigner: Arc::clone(&parts.cosigner),
+        driver: lines.driver.clone(),
+        jobs: lines.jobs.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::clone(&parts.metrics),
+        executed: Default::default(),
+        last_commit: None,
+    };
+    named("executor", move || executor.run(&jobs).unwrap_or_else(|fault| fatal(&fault)))
+}
+
+fn start_driver(
+    config: &Config,
+    parts: &Parts,
+    lines: &Lines,
+    shown: &Shown,
+    inputs: Receiver<driver::Event>,
+) -> thread::JoinHandle<()> {
+    let committed = &parts.committed;
+    let wiring = Wiring {
+        executor: lines.jobs.clone(),
+        net: parts.net.clone(),
+        metrics: Arc::clone(&parts.metrics),
+        committed: Arc::clone(committed),
+        status: Arc::clone(shown),
+    };
+    let engine = EngineConfig {
+        domain: committed.domain(),
+        signer: Some(Arc::clone(&config.keys.consensus)),
+        timeouts: Timeouts::default(),
+        pace_ms: u64::from(committed.params().block_interval_ms),
+    };
+    let (dir, tip) = (config.data_dir.clone(), committed.tip().height());
+    let set = ValidatorSet::clone(&committed.validators());
+    named("consensus", move || {
+        driver::run(&dir, engine, tip, set, wiring, &inputs).unwrap_or_else(|fault| fatal(&fault));
+    })
+}
+
+/// What runs from the start to the stop.
+fn spawn(
+    config: &Arc<Config>,
+    parts: &Parts,
+    lines: &Lines,
+    net_events: Inbox,
+) -> Vec<JoinHandle<()>> {
+    let (status_tx, status_rx) = async_mpsc::channel(STATUSES_MAX);
+    let (driver, config) = (lines.driver.clone(), Arc::clone(config));
+    let relay = Arc::clone(&parts.relay);
+    let sync = Sync {
+        committed: Arc::clone(&parts.committed),
+        net: parts.net.clone(),
+        executor: lines.jobs.clone(),
+    };
+    vec![
+        tokio::spawn(dispatch::dispatch(parts.clone(), net_events, driver.clone(), status_tx)),
+        tokio::spawn(lease::ask_all(parts.clone(), driver.clone())),
+        tokio::spawn(tasks::forward_work(Arc::clone(&parts.pool), driver.clone())),
+        tokio::spawn(tasks::announce(parts.clone())),
+        tokio::spawn(tasks::follow_roster(parts.clone(), config, driver)),
+        tokio::spawn(crate::witness::run(parts.clone())),
+        tokio::spawn(tasks::tick(parts.clone(), lines.jobs.clone())),
+        tokio::spawn(async move { relay.run().await }),
+        tokio::spawn(sync.run(status_rx)),
+    ]
+}
+
+/// What runs beside the door: who is let in, and what was signed twice.
+fn spawn_beside(
+    serving: &Serving,
+    parts: &Parts,
+    mut again: watch::Receiver<()>,
+) -> Vec<JoinHandle<()>> {
+    let entrance = serving.entrance();
+    let following = tasks::follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance));
+    let reading = async move {
+        while again.changed().await.is_ok() {
+            let entrance = Arc::clone(&entrance);
+            let _ = tokio::task::spawn_blocking(move || entrance.read_again()).await;
+        }
+    };
+    let mut running = vec![tokio::spawn(following), tokio::spawn(reading)];
+    if let Some(doubled) = parts.pool.doubled() {
+        running.push(tokio::spawn(serving.clone().watch_numbers(doubled)));
+    }
+    running
 }
 
 fn named(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {

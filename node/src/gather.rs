@@ -172,7 +172,7 @@ impl Gatherer {
                 return Gathered::Unavailable;
             }
             // Off the async workers: a whole block may have to be checked.
-            match tokio::task::block_in_place(|| self.verify(&body, fetched, &mut found)) {
+            match tokio::task::block_in_place(|| self.verify(&body, &fetched, &mut found)) {
                 Ok(()) => {}
                 Err(why) => return Gathered::Invalid(why),
             }
@@ -257,17 +257,20 @@ impl Gatherer {
     fn verify(
         &self,
         body: &Body,
-        fetched: HashMap<LeafHash, Vec<u8>>,
+        fetched: &HashMap<LeafHash, Vec<u8>>,
         found: &mut HashMap<LeafHash, Arc<Verified>>,
     ) -> Result<(), String> {
-        let decoded = fetched
-            .into_values()
+        // In the order of the block, whatever was here before: every node must judge alike.
+        let in_order = body.events.iter().filter_map(|name| fetched.get(name));
+        let decoded = in_order
             .collect::<Vec<_>>()
             .par_iter()
             .map(|bytes| SignedEvent::decode(bytes).map_err(|e| e.to_string()))
             .collect::<Result<Vec<_>, _>>()?;
-        let known = found.values().map(|event| event.signed());
-        let enrolled = enrolments(known.chain(&decoded));
+        let mut news = decoded.iter();
+        let enrolled = enrolments(body.events.iter().filter_map(|name| {
+            found.get(name).map(|event| event.signed()).or_else(|| news.next())
+        }));
         let verified = decoded
             .into_par_iter()
             .map(|event| {

@@ -451,10 +451,12 @@ async fn a_wrong_body_does_not_stand_in_the_way_of_the_true_one() {
     let pushed = true_block(2);
     bench.serve_in_turn(&pushed, []);
     let flood = || {
-        for n in 0..100_u8 {
-            bench.bodies.push(ValidatorIndex(2), BlockId(Digest::of(&[&[n]])), wrong.clone());
+        for from in [0, 2].map(ValidatorIndex) {
+            for n in 0..100_u8 {
+                bench.bodies.push(from, BlockId(Digest::of(&[&[n]])), wrong.clone());
+            }
+            bench.bodies.push(from, pushed.block, wrong.clone());
         }
-        bench.bodies.push(ValidatorIndex(2), pushed.block, wrong.clone());
     };
     flood();
     bench.push(pushed.block, pushed.body.clone());

@@ -3,6 +3,8 @@
 //! Invariant: whatever is kept names somebody by the unit map of this node, as the rule of a report judges
 //! it. Keeping it is not reporting it: a report is an event that somebody signs.
 
+use std::sync::Arc;
+
 use consign_ledger::entry::{EntryKey, FaultState, StateView as _};
 use consign_ledger::evidence::{self, Accused, Anchor, Believed, Case, Evidence, Who};
 use consign_ledger::signer::SignerState;
@@ -219,7 +221,7 @@ pub fn reported(committed: &Committed, fault: Digest) -> Option<FaultState> {
 }
 
 /// Whose keys a case may be judged by: of the validators that decided the block that it is about.
-fn sets_of(committed: &Committed, case: &Case) -> Vec<ValidatorSet> {
+fn sets_of(committed: &Committed, case: &Case) -> Vec<Arc<ValidatorSet>> {
     match case {
         Case::DoubleVote(votes) => vec![committed.validators_at(votes.height)],
         Case::TwoRoots(notes) | Case::Rollback(notes) | Case::Growth { notes, .. } => {
@@ -240,6 +242,7 @@ fn sets_of(committed: &Committed, case: &Case) -> Vec<ValidatorSet> {
 }
 
 /// What the unit map believes, with these validators, and no key besides.
-fn trust(committed: &Committed, validators: ValidatorSet) -> Trust {
+fn trust(committed: &Committed, validators: Arc<ValidatorSet>) -> Trust {
+    let validators = Arc::unwrap_or_clone(validators);
     Trust { validators, ..Trust::of_genesis(committed.genesis(), Vec::new()) }
 }

@@ -22,13 +22,34 @@ pub struct Identity {
     network: PublicKey,
 }
 
+/// What one of the listed keys is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    Consensus,
+    Cosigner,
+    Network,
+}
+
+impl Role {
+    const ALL: [Self; 3] = [Self::Consensus, Self::Cosigner, Self::Network];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Cosigner => "cosigner",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// A key of this node that the ledger lists for another party.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "the {key} key in node.keys_dir is that of {of}, and node.party is {party}; point node.keys_dir at the keys of {party}"
+    "the {} key in node.keys_dir is that of {of}, and node.party is {party}; point node.keys_dir at the keys of {party}",
+    key.name()
 )]
 pub struct Foreign {
-    key: &'static str,
+    key: Role,
     of: PartyId,
     party: PartyId,
 }
@@ -36,14 +57,14 @@ pub struct Foreign {
 /// Keys of this node that are not those that the ledger lists for its party; at least one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Differs {
-    keys: Vec<&'static str>,
+    keys: Vec<Role>,
     party: PartyId,
 }
 
 impl fmt::Display for Differs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { keys, party } = self;
-        let keys = keys.join(" and ");
+        let keys = keys.iter().map(|role| role.name()).collect::<Vec<_>>().join(" and ");
         write!(f, "the ledger lists another {keys} key for {party} than node.keys_dir holds")
     }
 }
@@ -72,12 +93,12 @@ impl Identity {
     pub fn compare(&self, committed: &Committed) -> Result<Option<Differs>, Foreign> {
         let set = committed.validators();
         let nodes = roster::nodes(committed);
-        let mut listed: Vec<(&'static str, &PartyId, PublicKey)> = Vec::new();
+        let mut listed: Vec<(Role, &PartyId, PublicKey)> = Vec::new();
         for validator in set.validators() {
-            listed.push(("consensus", &validator.party, validator.consensus_key));
-            listed.push(("cosigner", &validator.party, validator.cosigner_key));
+            listed.push((Role::Consensus, &validator.party, validator.consensus_key));
+            listed.push((Role::Cosigner, &validator.party, validator.cosigner_key));
         }
-        listed.extend(nodes.iter().map(|(party, node)| ("network", party, node.network_key)));
+        listed.extend(nodes.iter().map(|(party, node)| (Role::Network, party, node.network_key)));
         let mut differing = Vec::new();
         for (role, party, key) in listed {
             if *party != self.party {
@@ -100,18 +121,17 @@ impl Identity {
 
     /// No key of this node is the one that is listed for another party, in whatever role.
     fn need_own(&self, of: &PartyId, listed: PublicKey) -> Result<(), Foreign> {
-        let roles = ["consensus", "cosigner", "network"];
-        match roles.into_iter().find(|role| self.key(role) == listed) {
+        match Role::ALL.into_iter().find(|role| self.key(*role) == listed) {
             Some(key) => Err(Foreign { key, of: of.clone(), party: self.party.clone() }),
             None => Ok(()),
         }
     }
 
-    fn key(&self, role: &str) -> PublicKey {
+    const fn key(&self, role: Role) -> PublicKey {
         match role {
-            "consensus" => self.consensus,
-            "cosigner" => self.cosigner,
-            _ => self.network,
+            Role::Consensus => self.consensus,
+            Role::Cosigner => self.cosigner,
+            Role::Network => self.network,
         }
     }
 }

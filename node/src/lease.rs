@@ -36,7 +36,7 @@ use tracing::debug;
 use crate::clock::since_boot_ms;
 use crate::driver::files::LogFile;
 use crate::driver::{Event, Events, Promise};
-use crate::node::Parts;
+use crate::parts::Parts;
 use crate::state::Committed;
 use crate::store::Fault;
 use crate::wire::{Leased, Request, Response};
@@ -180,6 +180,19 @@ impl Leases {
         Ok((Leased::Granted, latest))
     }
 
+    /// Where there is no room any more, makes some: forgets promises that are over and what was heard, of keys that no
+    /// validator of `set` has. A promise that is over binds nobody, on disk or not.
+    pub fn make_room(&self, set: &ValidatorSet, now_ms: u64) {
+        let votes = |key: &PublicKey| set.validators().iter().any(|v| v.network_key == *key);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.holders.len() >= HOLDERS_MAX {
+            table.holders.retain(|key, holder| holder.until_ms > now_ms || votes(key));
+        }
+        if table.latest.len() >= HOLDERS_MAX {
+            table.latest.retain(|key, _| votes(key));
+        }
+    }
+
     /// Notes what `peer` answered about this node's own key. True where it has refused for so long that no
     /// former life of this node explains it: it is then counted anew.
     fn answered(&self, peer: &PublicKey, leased: Leased, now_ms: u64) -> bool {
@@ -281,13 +294,25 @@ mod tests {
     use super::*;
     use consign_types::certificate::Round;
     use consign_types::key::{SecretKey, Signature};
-    use consign_types::validator::ValidatorIndex;
+    use consign_types::validator::{Validator, ValidatorIndex};
 
     const HERE: Digest = Digest([1; 32]);
     const THERE: Digest = Digest([2; 32]);
 
     fn key(n: u8) -> PublicKey {
         SecretKey::from_seed([n; 32]).public()
+    }
+
+    fn numbered(n: usize) -> PublicKey {
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&n.to_be_bytes());
+        SecretKey::from_seed(seed).public()
+    }
+
+    fn vote(height: u64) -> Message {
+        let (height, round, signature) = (Height(height), Round(0), Signature([0; 64]));
+        let (kind, validator) = (VoteKind::Prevote, ValidatorIndex(0));
+        Message::Vote(Vote { height, round, kind, block: None, validator, signature })
     }
 
     fn leased(leases: &Leases, place: Digest, now_ms: u64) -> Leased {
@@ -375,21 +400,45 @@ mod tests {
     fn the_latest_of_a_known_key_moves_on_when_there_is_no_room_for_another() {
         let dir = tempfile::tempdir().unwrap();
         let leases = Leases::open(dir.path(), true, 0).unwrap();
-        let vote = |height| {
-            let (height, round, signature) = (Height(height), Round(0), Signature([0; 64]));
-            let (kind, validator) = (VoteKind::Prevote, ValidatorIndex(0));
-            Message::Vote(Vote { height, round, kind, block: None, validator, signature })
-        };
-        let numbered = |n: usize| {
-            let mut seed = [9; 32];
-            seed[..8].copy_from_slice(&n.to_be_bytes());
-            SecretKey::from_seed(seed).public()
-        };
         (0..=HOLDERS_MAX).for_each(|n| leases.heard(&numbered(n), &vote(1)));
         (0..=HOLDERS_MAX).for_each(|n| leases.heard(&numbered(n), &vote(2)));
         let latest = |n| leases.ask(&numbered(n), HERE, 0).unwrap().1;
         assert_eq!(latest(0), Some(vote(2)));
         assert_eq!(latest(HOLDERS_MAX), None, "there was no room");
+    }
+
+    /// A network outlives many validators: what they were promised and said must not keep out those of today.
+    #[test]
+    fn room_is_made_of_former_validators_once_their_promises_are_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let lines = (0..HOLDERS_MAX).map(|n| format!("{} {HERE}\n", numbered(n)));
+        fs::write(&path, lines.collect::<String>()).unwrap();
+        let leases = Leases::open(dir.path(), false, 0).unwrap();
+        (0..HOLDERS_MAX).for_each(|n| leases.heard(&numbered(n), &vote(1)));
+        let of_today = Validator {
+            party: "airline".parse().unwrap(),
+            consensus_key: SecretKey::from_seed([3; 32]).public(),
+            cosigner_key: SecretKey::from_seed([4; 32]).public(),
+            network_key: numbered(0),
+        };
+        let set = ValidatorSet::new(vec![of_today]).unwrap();
+
+        leases.make_room(&set, KEPT_MS - 1);
+        assert_eq!(leased(&leases, HERE, KEPT_MS - 1), Leased::Held, "all promises hold");
+        leases.make_room(&set, KEPT_MS);
+        assert_eq!(leased(&leases, HERE, KEPT_MS), Leased::Granted);
+        let mut kept = [numbered(0), key(1)].map(|key| format!("{key} {HERE}"));
+        kept.sort();
+        let mut on_disk: Vec<_> =
+            fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+        on_disk.sort();
+        assert_eq!(on_disk, kept, "of a validator it is known where its key was");
+
+        let heard = |key| leases.ask(&key, HERE, KEPT_MS).unwrap().1;
+        assert_eq!((heard(numbered(0)), heard(numbered(1))), (Some(vote(1)), None));
+        leases.heard(&key(1), &vote(2));
+        assert_eq!(heard(key(1)), Some(vote(2)), "there is room to hear of it");
     }
 
     #[test]

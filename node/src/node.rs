@@ -4,49 +4,43 @@
 //! (the only one that moves the tip) and tokio's workers (network, RPC, catch-up). A fault in either
 //! thread ends the process.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use consign_consensus::{Config as EngineConfig, Input, Message, Timeouts};
+use consign_consensus::{Config as EngineConfig, Status as EngineStatus, Timeouts};
 use consign_rpc::server::Doors;
 use consign_types::block::Height;
-use consign_types::codec::Canonical as _;
 use consign_types::digest::Digest;
-use consign_types::event::SignedEvent;
-use consign_types::key::PublicKey;
-use consign_types::validator::{ValidatorIndex, ValidatorSet};
+use consign_types::validator::ValidatorSet;
 use tokio::sync::{mpsc as async_mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::cosign::Cosigner;
+use crate::dispatch;
 use crate::driver::{self, Wiring};
 use crate::executor::{Executor, Job};
-use crate::gather::Bodies;
-use crate::identity::{self, Differs, Identity};
+use crate::identity::{self, Identity};
 use crate::lease::{self, Leases};
 use crate::metrics::Metrics;
-use crate::p2p::{self, Class, Inbox, NetConfig, NetEvent, NetHandle};
+use crate::p2p::{self, Inbox, NetConfig, NetHandle};
+use crate::parts::Parts;
 use crate::pool::{Pool, Relay};
+use crate::relayed::Relayed;
 use crate::roster::{self, Held};
-use crate::serve::{self, Entrance, Serving};
+use crate::serve::{self, Serving};
 use crate::start;
 use crate::state::{Committed, fatal};
 use crate::store::Fault;
 use crate::sync::Sync;
-use crate::wire::{Cosigned, PoolMessage, Request, Response, Status};
+use crate::tasks;
 
 /// What waits for the consensus loop. What peers send beyond it is dropped; they say it again.
 const DRIVER_INPUTS_MAX: usize = 8_192;
-/// How often peers are told where this node stands when nothing happens.
-const STATUS_EVERY: Duration = Duration::from_secs(5);
-/// How often an unchanged checkpoint is cosigned again.
-const FRESHEN_EVERY: Duration = Duration::from_secs(60);
+/// Statuses of peers that wait for catch-up; the next ones say the same.
+const STATUSES_MAX: usize = 1_024;
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,116 +79,22 @@ pub enum StartError {
 pub async fn run(
     config: Config,
     mut stop: watch::Receiver<bool>,
-    mut again: watch::Receiver<()>,
+    again: watch::Receiver<()>,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
-    let metrics = Arc::new(Metrics::default());
-    let committed = Arc::new(start::open(&config)?);
-    let identity = Identity::of(&config);
-    say_where_it_differs(identity.compare(&committed)?);
-    let place = lease::place(&config.data_dir)?;
-    let is_new = committed.tip().height() == Height(0);
-    let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
-    leases.recall(&config.data_dir, &committed)?;
-    let leases = Arc::new(leases);
-    let listener = tokio::net::TcpListener::bind(config.rpc.listen)
-        .await
-        .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
-    let own = config.rpc.admin_socket.as_deref().map(|path| {
-        serve::open_socket(path)
-            .map_err(|source| StartError::AdminSocket { path: path.to_owned(), source })
-    });
-    let doors = Doors { port: listener, own: own.transpose()? };
-    let (net, net_events, net_task) =
-        p2p::start(net_config(&config, &committed)).map_err(|e| StartError::Net(e.to_string()))?;
-
-    let relay = Arc::new(Relay::new(net.clone()));
-    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
-    let pool = Arc::new(pool);
-    let bodies = Arc::new(Bodies::default());
-    let status = Arc::new(Mutex::new(None));
-    let (heard, counted) = (Arc::clone(&status), Arc::clone(&metrics));
-    let cosigner = Arc::new(Cosigner::new(&config, &committed, net.clone(), heard, counted)?);
-    let (driver_tx, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
-    let (jobs_tx, jobs_rx) = mpsc::channel();
-    let (status_tx, status_rx) = async_mpsc::channel(1024);
-
-    let mut executor = Executor {
-        committed: Arc::clone(&committed),
-        pool: Arc::clone(&pool),
-        relay: Arc::clone(&relay),
-        bodies: Arc::clone(&bodies),
-        net: net.clone(),
-        cosigner: Arc::clone(&cosigner),
-        driver: driver_tx.clone(),
-        jobs: jobs_tx.clone(),
-        runtime: tokio::runtime::Handle::current(),
-        metrics: Arc::clone(&metrics),
-        executed: Default::default(),
-        last_commit: None,
-    };
-    let executor_thread = named("executor", move || {
-        executor.run(&jobs_rx).unwrap_or_else(|fault| fatal(&fault));
-    });
-    let wiring = Wiring {
-        executor: jobs_tx.clone(),
-        net: net.clone(),
-        metrics: Arc::clone(&metrics),
-        committed: Arc::clone(&committed),
-        status: Arc::clone(&status),
-    };
-    let engine = EngineConfig {
-        domain: committed.domain(),
-        signer: Some(Arc::clone(&config.keys.consensus)),
-        timeouts: Timeouts::default(),
-        pace_ms: u64::from(committed.params().block_interval_ms),
-    };
-    let (dir, tip, set) =
-        (config.data_dir.clone(), committed.tip().height(), committed.validators());
-    let driver_thread = named("consensus", move || {
-        driver::run(&dir, engine, tip, set, wiring, &driver_rx)
-            .unwrap_or_else(|fault| fatal(&fault));
-    });
-
-    let heights = Arc::default();
-    let unchecked_bytes = Arc::default();
-    let held = Held::default();
-    let parts = Parts {
-        committed,
-        pool,
-        relay,
-        bodies,
-        cosigner,
-        net,
-        metrics,
-        heights,
-        unchecked_bytes,
-        held,
-        leases,
-        place,
-    };
+    let opened = open(&config)?;
+    let doors = doors(&config).await?;
+    let (net, net_events, net_task) = p2p::start(net_config(&config, &opened.committed))
+        .map_err(|e| StartError::Net(e.to_string()))?;
+    let shown = Shown::default();
+    let parts = wire(&config, opened, net, &shown)?;
+    let (driver, driver_rx) = mpsc::sync_channel(DRIVER_INPUTS_MAX);
+    let (jobs, jobs_rx) = mpsc::channel();
+    let lines = Lines { driver, jobs };
+    let executor_thread = start_executor(&parts, &lines, jobs_rx);
+    let driver_thread = start_driver(&config, &parts, &lines, &shown, driver_rx);
     parts.cosigner.resume(&parts.committed);
-    let tasks = [
-        tokio::spawn(dispatch(parts.clone(), net_events, driver_tx.clone(), status_tx)),
-        tokio::spawn(lease::ask_all(parts.clone(), driver_tx.clone())),
-        tokio::spawn(forward_work(Arc::clone(&parts.pool), driver_tx.clone())),
-        tokio::spawn(announce(parts.clone())),
-        tokio::spawn(follow_roster(parts.clone(), config.clone(), driver_tx.clone())),
-        tokio::spawn(crate::witness::run(parts.clone())),
-        tokio::spawn(tick(parts.clone(), jobs_tx.clone())),
-        tokio::spawn({
-            let relay = Arc::clone(&parts.relay);
-            async move { relay.run().await }
-        }),
-        tokio::spawn(
-            Sync {
-                committed: Arc::clone(&parts.committed),
-                net: parts.net.clone(),
-                executor: jobs_tx.clone(),
-            }
-            .run(status_rx),
-        ),
-    ];
+    let mut running = spawn(&config, &parts, &lines, net_events);
     info!(
         code = "node.started",
         party = %config.party,
@@ -203,17 +103,9 @@ pub async fn run(
         validators = parts.committed.validators().count(),
         survives = parts.committed.validators().faults(),
     );
-    let serving = Serving::new(&parts, status, &config);
-    let numbers =
-        parts.pool.doubled().map(|doubled| tokio::spawn(serving.clone().watch_numbers(doubled)));
-    let entrance = serving.entrance();
-    let deciding = tokio::spawn(follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance)));
-    let reading = tokio::spawn(async move {
-        while again.changed().await.is_ok() {
-            let entrance = Arc::clone(&entrance);
-            let _ = tokio::task::spawn_blocking(move || entrance.read_again()).await;
-        }
-    });
+
+    let serving = Serving::new(&parts, shown, &config);
+    running.extend(spawn_beside(&serving, &parts, again));
     let mut stopped = stop.clone();
     let until_stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -224,10 +116,9 @@ pub async fn run(
     let _ = stop.wait_for(|stop| *stop).await;
 
     // First what speaks, then what writes: nothing is said after the last write.
-    let _ = driver_tx.send(driver::Event::Stop);
-    let _ = jobs_tx.send(Job::Stop);
-    let tasks = tasks.iter().chain([&deciding, &reading]).chain(&numbers);
-    tasks.for_each(tokio::task::JoinHandle::abort);
+    let _ = lines.driver.send(driver::Event::Stop);
+    let _ = lines.jobs.send(Job::Stop);
+    running.iter().for_each(JoinHandle::abort);
     let _ =
         tokio::task::spawn_blocking(move || (driver_thread.join(), executor_thread.join())).await;
     parts.net.shutdown();
@@ -240,40 +131,167 @@ pub async fn run(
     Ok(())
 }
 
-/// The parts that tasks share.
-#[derive(Clone)]
-pub struct Parts {
-    /// What is committed.
-    pub committed: Arc<Committed>,
-    /// What waits for a block.
-    pub pool: Arc<Pool>,
-    /// Events on their way to the others.
-    pub relay: Arc<Relay>,
-    /// Bodies that are not decided yet.
-    pub bodies: Arc<Bodies>,
-    /// Checkpoints and their cosignatures.
-    pub cosigner: Arc<Cosigner>,
-    /// The network.
-    pub net: NetHandle,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Where each peer said that it stands.
-    pub heights: Arc<Mutex<HashMap<PublicKey, Height>>>,
-    /// Bytes of events that peers passed on and that wait to be checked.
-    pub unchecked_bytes: Arc<AtomicUsize>,
-    /// Consensus messages of peers that are in no set yet.
-    pub held: Held,
-    /// What other validators were promised.
-    pub leases: Arc<Leases>,
-    /// Where this process runs, as the leases of its key name it.
-    pub place: Digest,
+/// Where the engine shows how it stands.
+type Shown = Arc<Mutex<Option<EngineStatus>>>;
+
+/// To the two threads.
+struct Lines {
+    driver: driver::Events,
+    jobs: Sender<Job>,
 }
 
-impl Parts {
-    /// Where each peer said that it stands.
-    pub fn peers_at(&self) -> HashMap<PublicKey, Height> {
-        self.heights.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// What lies on disk.
+struct Opened {
+    committed: Arc<Committed>,
+    leases: Arc<Leases>,
+    place: Digest,
+}
+
+fn open(config: &Config) -> Result<Opened, StartError> {
+    let committed = Arc::new(start::open(config)?);
+    tasks::say_where_it_differs(Identity::of(config).compare(&committed)?);
+    let place = lease::place(&config.data_dir)?;
+    let is_new = committed.tip().height() == Height(0);
+    let leases = Leases::open(&config.data_dir, is_new, crate::clock::since_boot_ms())?;
+    leases.recall(&config.data_dir, &committed)?;
+    Ok(Opened { committed, leases: Arc::new(leases), place })
+}
+
+/// What this node can be asked at, taken before anything begins.
+async fn doors(config: &Config) -> Result<Doors, StartError> {
+    let port = tokio::net::TcpListener::bind(config.rpc.listen)
+        .await
+        .map_err(|source| StartError::Rpc { address: config.rpc.listen, source })?;
+    let own = config.rpc.admin_socket.as_deref().map(|path| {
+        serve::open_socket(path)
+            .map_err(|source| StartError::AdminSocket { path: path.to_owned(), source })
+    });
+    Ok(Doors { port, own: own.transpose()? })
+}
+
+fn wire(
+    config: &Config,
+    opened: Opened,
+    net: NetHandle,
+    shown: &Shown,
+) -> Result<Parts, StartError> {
+    let Opened { committed, leases, place } = opened;
+    let metrics = Arc::new(Metrics::default());
+    let relay = Arc::new(Relay::new(net.clone()));
+    let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
+    let pool = Arc::new(pool);
+    let (heard, counted) = (Arc::clone(shown), Arc::clone(&metrics));
+    let cosigner = Arc::new(Cosigner::new(config, &committed, net.clone(), heard, counted)?);
+    let relayed = Relayed::new(Arc::clone(&pool), net.clone(), Arc::clone(&metrics));
+    Ok(Parts {
+        committed,
+        pool,
+        relay,
+        bodies: Arc::default(),
+        cosigner,
+        net,
+        metrics,
+        heights: Arc::default(),
+        relayed: Arc::new(relayed),
+        held: Held::default(),
+        leases,
+        place,
+    })
+}
+
+fn start_executor(parts: &Parts, lines: &Lines, jobs: Receiver<Job>) -> thread::JoinHandle<()> {
+    let mut executor = Executor {
+        committed: Arc::clone(&parts.committed),
+        pool: Arc::clone(&parts.pool),
+        relay: Arc::clone(&parts.relay),
+        bodies: Arc::clone(&parts.bodies),
+        net: parts.net.clone(),
+        cosigner: Arc::clone(&parts.cosigner),
+        driver: lines.driver.clone(),
+        jobs: lines.jobs.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::clone(&parts.metrics),
+        executed: Default::default(),
+        last_commit: None,
+    };
+    named("executor", move || executor.run(&jobs).unwrap_or_else(|fault| fatal(&fault)))
+}
+
+fn start_driver(
+    config: &Config,
+    parts: &Parts,
+    lines: &Lines,
+    shown: &Shown,
+    inputs: Receiver<driver::Event>,
+) -> thread::JoinHandle<()> {
+    let committed = &parts.committed;
+    let wiring = Wiring {
+        executor: lines.jobs.clone(),
+        net: parts.net.clone(),
+        metrics: Arc::clone(&parts.metrics),
+        committed: Arc::clone(committed),
+        status: Arc::clone(shown),
+    };
+    let engine = EngineConfig {
+        domain: committed.domain(),
+        signer: Some(Arc::clone(&config.keys.consensus)),
+        timeouts: Timeouts::default(),
+        pace_ms: u64::from(committed.params().block_interval_ms),
+    };
+    let (dir, tip) = (config.data_dir.clone(), committed.tip().height());
+    let set = ValidatorSet::clone(&committed.validators());
+    named("consensus", move || {
+        driver::run(&dir, engine, tip, set, wiring, &inputs).unwrap_or_else(|fault| fatal(&fault));
+    })
+}
+
+/// What runs from the start to the stop.
+fn spawn(
+    config: &Arc<Config>,
+    parts: &Parts,
+    lines: &Lines,
+    net_events: Inbox,
+) -> Vec<JoinHandle<()>> {
+    let (status_tx, status_rx) = async_mpsc::channel(STATUSES_MAX);
+    let (driver, config) = (lines.driver.clone(), Arc::clone(config));
+    let relay = Arc::clone(&parts.relay);
+    let sync = Sync {
+        committed: Arc::clone(&parts.committed),
+        net: parts.net.clone(),
+        executor: lines.jobs.clone(),
+    };
+    vec![
+        tokio::spawn(dispatch::dispatch(parts.clone(), net_events, driver.clone(), status_tx)),
+        tokio::spawn(lease::ask_all(parts.clone(), driver.clone())),
+        tokio::spawn(tasks::forward_work(Arc::clone(&parts.pool), driver.clone())),
+        tokio::spawn(tasks::announce(parts.clone())),
+        tokio::spawn(tasks::follow_roster(parts.clone(), config, driver)),
+        tokio::spawn(crate::witness::run(parts.clone())),
+        tokio::spawn(tasks::tick(parts.clone(), lines.jobs.clone())),
+        tokio::spawn(async move { relay.run().await }),
+        tokio::spawn(sync.run(status_rx)),
+    ]
+}
+
+/// What runs beside the door: who is let in, and what was signed twice.
+fn spawn_beside(
+    serving: &Serving,
+    parts: &Parts,
+    mut again: watch::Receiver<()>,
+) -> Vec<JoinHandle<()>> {
+    let entrance = serving.entrance();
+    let following = tasks::follow_params(Arc::clone(&parts.committed), Arc::clone(&entrance));
+    let reading = async move {
+        while again.changed().await.is_ok() {
+            let entrance = Arc::clone(&entrance);
+            let _ = tokio::task::spawn_blocking(move || entrance.read_again()).await;
+        }
+    };
+    let mut running = vec![tokio::spawn(following), tokio::spawn(reading)];
+    if let Some(doubled) = parts.pool.doubled() {
+        running.push(tokio::spawn(serving.clone().watch_numbers(doubled)));
     }
+    running
 }
 
 fn named(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
@@ -293,227 +311,5 @@ fn net_config(config: &Config, committed: &Committed) -> NetConfig {
         listen: config.p2p_listen.clone(),
         peers: roster::peers(config, committed),
         limits: p2p::NetLimits::default(),
-    }
-}
-
-/// Lets in who becomes a member's node and cuts off who is none any more, as soon as that is committed;
-/// and hands on what those who vote now said before this node knew that they do.
-async fn follow_roster(parts: Parts, config: Arc<Config>, driver: SyncSender<driver::Event>) {
-    let mut changes = parts.committed.roster();
-    while changes.changed().await.is_ok() {
-        changes.borrow_and_update();
-        let peers = roster::peers(&config, &parts.committed);
-        info!(code = "net.roster.changed", peers = peers.len());
-        parts.net.allow(peers);
-        // Only the start refuses: a node that runs goes on serving what it has.
-        say_where_it_differs(Identity::of(&config).compare(&parts.committed).ok().flatten());
-        let set = parts.committed.validators();
-        for (from, messages) in parts.held.take() {
-            let Some(from) = index_of(&set, &from) else { continue };
-            for message in messages {
-                let input = Input::Message { from, message };
-                // A full queue loses it; whoever said it says it again.
-                let _ = driver.try_send(driver::Event::Input(Box::new(input)));
-            }
-        }
-    }
-}
-
-/// Peers refuse a node by its keys and do not tell it why.
-fn say_where_it_differs(differs: Option<Differs>) {
-    if let Some(differs) = differs {
-        warn!(code = "node.keys.differ", why = %differs, help = Differs::HELP);
-    }
-}
-
-/// Opens and closes the door for reading as members decide.
-async fn follow_params(committed: Arc<Committed>, entrance: Arc<Entrance>) {
-    let mut changes = committed.params_changes();
-    loop {
-        let params = *changes.borrow_and_update();
-        entrance.follow(&params);
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn index_of(set: &ValidatorSet, network_key: &PublicKey) -> Option<ValidatorIndex> {
-    let at = set.validators().iter().position(|v| v.network_key == *network_key)?;
-    Some(ValidatorIndex(at as u16))
-}
-
-/// Takes what comes from peers to where it belongs.
-async fn dispatch(
-    parts: Parts,
-    mut events: Inbox,
-    driver: SyncSender<driver::Event>,
-    statuses: async_mpsc::Sender<(PublicKey, Status)>,
-) {
-    while let Some(event) = events.recv().await {
-        match event {
-            NetEvent::Connected(peer) => {
-                info!(code = "net.peer.connected", peer = %peer);
-                parts.metrics.peers.set(parts.net.connected().len() as i64);
-                let status = own_status(&parts);
-                parts.net.send(&peer, Class::Status, Bytes::from(status.to_bytes()));
-                parts.cosigner.send_newest(&peer);
-                tokio::spawn(fetch_checkpoint(parts.clone(), peer));
-                tokio::spawn(lease::ask(parts.clone(), peer, driver.clone()));
-            }
-            NetEvent::Disconnected(peer) => {
-                info!(code = "net.peer.disconnected", peer = %peer);
-                parts.heights.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-                parts.metrics.peers.set(parts.net.connected().len() as i64);
-            }
-            NetEvent::Message { from, class, bytes } => {
-                handle_message(&parts, &driver, &statuses, from, class, &bytes);
-            }
-            NetEvent::Request { from, bytes, reply } => {
-                let parts = parts.clone();
-                tokio::task::spawn_blocking(move || {
-                    if let Ok(request) = Request::from_bytes(&bytes) {
-                        reply.send(Bytes::from(
-                            crate::answer::answer(&parts, &from, request).to_bytes(),
-                        ));
-                    }
-                });
-            }
-            NetEvent::Listening(address) => info!(code = "net.listening", address),
-        }
-    }
-}
-
-fn handle_message(
-    parts: &Parts,
-    driver: &SyncSender<driver::Event>,
-    statuses: &async_mpsc::Sender<(PublicKey, Status)>,
-    from: PublicKey,
-    class: Class,
-    bytes: &Bytes,
-) {
-    let set = parts.committed.validators();
-    let index = index_of(&set, &from);
-    match class {
-        Class::Consensus => match (index, Message::from_bytes(bytes)) {
-            (Some(index), Ok(message)) => {
-                if message.author() == Some(index) {
-                    parts.leases.heard(&from, &message);
-                }
-                let from = index;
-                let input = Input::Message { from, message };
-                if driver.try_send(driver::Event::Input(Box::new(input))).is_err() {
-                    parts.net.count_dropped();
-                }
-            }
-            (None, Ok(message)) => parts.held.keep(from, message),
-            (_, Err(_)) => {}
-        },
-        Class::Pool => match PoolMessage::from_bytes(bytes) {
-            Ok(PoolMessage::Events(events)) => {
-                offer_later(parts, events);
-            }
-            Ok(PoolMessage::Body(block, body)) => parts.bodies.put(block, body),
-            Err(error) => warn!(code = "net.message.malformed", peer = %from, error = %error),
-        },
-        Class::Cosignature => {
-            if let Ok(cosigned) = Cosigned::from_bytes(bytes) {
-                parts.cosigner.collect(&parts.committed, &from, &cosigned);
-            }
-        }
-        Class::Status => {
-            if let Ok(status) = Status::from_bytes(bytes) {
-                if let Some(from) = index {
-                    let begun = Input::Begun { from, height: status.started };
-                    // A full queue loses it; the next status says it again.
-                    let _ = driver.try_send(driver::Event::Input(Box::new(begun)));
-                }
-                let mut heights = parts.heights.lock().unwrap_or_else(PoisonError::into_inner);
-                heights.insert(from, status.height);
-                drop(heights);
-                parts.cosigner.send_where_missing(&from, status.proven);
-                // A full queue loses a status; the next one says the same.
-                let _ = statuses.try_send((from, status));
-            }
-        }
-    }
-}
-
-/// Offers what a peer passed on, off the network's path and in order of arrival. What there is no room
-/// for is dropped: it is in its sender's pool, and fetched when a block names it.
-fn offer_later(parts: &Parts, events: Vec<Vec<u8>>) {
-    const UNCHECKED_BYTES_MAX: usize = 32 * 1024 * 1024;
-    let bytes: usize = events.iter().map(Vec::len).sum();
-    if parts.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) > UNCHECKED_BYTES_MAX {
-        parts.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        parts.metrics.relayed_dropped.inc_by(events.len() as u64);
-        return;
-    }
-    let (pool, unchecked) = (Arc::clone(&parts.pool), Arc::clone(&parts.unchecked_bytes));
-    rayon::spawn_fifo(move || {
-        let decoded = events.iter().filter_map(|bytes| SignedEvent::decode(bytes).ok());
-        pool.offer(decoded.collect());
-        unchecked.fetch_sub(bytes, Ordering::Relaxed);
-    });
-}
-
-/// Asks a peer for the newest checkpoint that it has a quorum for.
-async fn fetch_checkpoint(parts: Parts, peer: PublicKey) {
-    const ANSWER_WAIT: Duration = Duration::from_secs(5);
-    let request = Bytes::from(Request::Checkpoint.to_bytes());
-    let Ok(answer) = parts.net.request(&peer, request, ANSWER_WAIT).await else { return };
-    if let Ok(Response::Checkpoint(Some(note))) = Response::from_bytes(&answer) {
-        // Checking a quorum of signatures is work, but little.
-        parts.cosigner.adopt(&parts.committed, &note);
-    }
-}
-
-/// Tells the engine whether there is work.
-async fn forward_work(pool: Arc<Pool>, driver: SyncSender<driver::Event>) {
-    let mut work = pool.work();
-    loop {
-        let now = *work.borrow_and_update();
-        if driver.send(driver::Event::Input(Box::new(Input::Work(now)))).is_err()
-            || work.changed().await.is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Tells peers where this node stands: on each change, and every few seconds.
-async fn announce(parts: Parts) {
-    let mut progress = parts.committed.progress();
-    loop {
-        let status = own_status(&parts);
-        parts.net.broadcast(Class::Status, Bytes::from(status.to_bytes()));
-        // An overrun of the wait is the regular repetition.
-        let _ = tokio::time::timeout(STATUS_EVERY, progress.changed()).await;
-        progress.borrow_and_update();
-    }
-}
-
-/// Regular small duties.
-async fn tick(parts: Parts, jobs: Sender<Job>) {
-    let mut every_second = tokio::time::interval(Duration::from_secs(1));
-    let mut seconds = 0_u64;
-    loop {
-        every_second.tick().await;
-        seconds += 1;
-        parts.pool.expire(Instant::now());
-        if seconds.is_multiple_of(FRESHEN_EVERY.as_secs()) && jobs.send(Job::Freshen).is_err() {
-            return;
-        }
-    }
-}
-
-fn own_status(parts: &Parts) -> Status {
-    let tip = parts.committed.tip();
-    let progress = *parts.committed.progress().borrow();
-    Status {
-        height: tip.height(),
-        block: tip.block,
-        started: progress.started,
-        proven: progress.proven,
     }
 }

@@ -47,7 +47,7 @@ struct At {
 }
 
 impl At {
-    fn set_where(&self, decides: impl Fn(&SetInForce) -> bool) -> &ValidatorSet {
+    fn set_where(&self, decides: impl Fn(&SetInForce) -> bool) -> &Arc<ValidatorSet> {
         let last = self.sets.iter().rfind(|set| decides(set)).or_else(|| self.sets.first());
         &last.expect("a network has a validator set").set
     }
@@ -77,7 +77,8 @@ impl Committed {
         proven: TreeSize,
     ) -> Result<Self, Fault> {
         let (from, above) = (Height(0), TreeSize(0));
-        let mut sets = vec![SetInForce { from, above, set: genesis.validators().clone() }];
+        let set = Arc::new(genesis.validators().clone());
+        let mut sets = vec![SetInForce { from, above, set }];
         sets.extend(store.sets()?);
         if sets.last().map(|last| last.set.hash()) != Some(tip.record.next_set) {
             return Err(store.damaged("validator set", "it is not the one that the tip names"));
@@ -131,21 +132,28 @@ impl Committed {
         self.tip.read().unwrap_or_else(PoisonError::into_inner).tip.clone()
     }
 
+    /// The last committed block, and the right edge of the log after it.
+    pub fn end(&self) -> (Tip, Frontier) {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        (at.tip.clone(), at.frontier.clone())
+    }
+
     /// The validator set in force at the next height.
-    pub fn validators(&self) -> ValidatorSet {
-        self.tip.read().unwrap_or_else(PoisonError::into_inner).set_where(|_| true).clone()
+    pub fn validators(&self) -> Arc<ValidatorSet> {
+        let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(at.set_where(|_| true))
     }
 
     /// The validator set that decides, or decided, the block of this height.
-    pub fn validators_at(&self, height: Height) -> ValidatorSet {
+    pub fn validators_at(&self, height: Height) -> Arc<ValidatorSet> {
         let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
-        at.set_where(|set| set.from <= height).clone()
+        Arc::clone(at.set_where(|set| set.from <= height))
     }
 
     /// The validator set that decided the block after which the log has this size: its cosigners.
-    pub fn validators_of(&self, size: TreeSize) -> ValidatorSet {
+    pub fn validators_of(&self, size: TreeSize) -> Arc<ValidatorSet> {
         let at = self.tip.read().unwrap_or_else(PoisonError::into_inner);
-        at.set_where(|set| set.above < size).clone()
+        Arc::clone(at.set_where(|set| set.above < size))
     }
 
     /// Changes of the validator set in the heights `after < from <= through`.

@@ -15,6 +15,7 @@ use consign_types::block::Height;
 use consign_types::codec::Canonical as _;
 use consign_types::event::{SignedEvent, Verified};
 use consign_types::key::PublicKey;
+use consign_types::merkle;
 use consign_types::party::SignerId;
 use rayon::prelude::*;
 use tokio::sync::mpsc;
@@ -51,6 +52,8 @@ enum Lie {
     Order(Height),
     #[error("the certificate of block {0} does not hold")]
     Certificate(Height, #[source] consign_types::certificate::BadCertificate),
+    #[error("block {0} is not the one that its certificate is for")]
+    Body(Height),
     #[error("an event of block {0} is not what it says it is: {1}")]
     Event(Height, String),
     #[error("block {0} was refused by execution")]
@@ -142,7 +145,7 @@ impl Sync {
     }
 
     fn check(&self, bundle: Bundle) -> Result<Checked, Lie> {
-        let tip = self.committed.tip();
+        let (tip, frontier) = self.committed.end();
         let height = bundle.record.height;
         let Bundle { certificate, record, events } = bundle;
         // Heights committed meanwhile by consensus are skipped by the caller.
@@ -152,13 +155,17 @@ impl Sync {
         certificate
             .verify(&self.committed.domain(), &self.committed.validators_at(height))
             .map_err(|source| Lie::Certificate(height, source))?;
+        let names = events.iter().map(|bytes| merkle::leaf_hash(bytes)).collect();
+        let body = Body { record, events: names };
+        if height == tip.height().next() && !body.is_of(certificate.block, &frontier) {
+            return Err(Lie::Body(height));
+        }
         let lie = |why: String| Lie::Event(height, why);
         let decoded = events
             .par_iter()
             .map(|bytes| SignedEvent::decode(bytes).map_err(|e| lie(e.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
         let enrolled = enrolments(decoded.iter());
-        let names = decoded.iter().map(SignedEvent::leaf_hash).collect();
         let verified = decoded
             .into_par_iter()
             .map(|event| {
@@ -169,7 +176,7 @@ impl Sync {
                 event.verify(key_of).map(Arc::new).map_err(|e| lie(e.to_string()))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok((Body { record, events: names }, verified, certificate))
+        Ok((body, verified, certificate))
     }
 }
 

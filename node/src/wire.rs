@@ -4,6 +4,7 @@
 //! or are dropped here; nothing past this module sees bytes.
 
 use consign_consensus::Message;
+use consign_ledger::log::Frontier;
 use consign_types::block::{BlockRecord, Height, TreeSize};
 use consign_types::certificate::Certificate;
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
@@ -11,6 +12,7 @@ use consign_types::digest::{BlockId, Digest, LeafHash, TreeRoot};
 use consign_types::limits::{
     BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, EVENT_BYTES_MAX_NESTED, LOG_ENTRY_BYTES_MAX,
 };
+use consign_types::merkle;
 
 /// Events in one pool batch.
 pub const POOL_BATCH_EVENTS_MAX: usize = 1_024;
@@ -117,6 +119,19 @@ pub enum Response {
     Checkpoint(Option<String>),
     /// What became of the lease, and the latest that the asker's key signed, as far as it came here.
     Lease(Leased, Option<Message>),
+}
+
+impl Body {
+    /// Whether it is the body of `block` on the log whose right edge is `frontier`. The id covers the root, the
+    /// root covers the names and the record: one body fits, and nothing need be executed to know it.
+    pub fn is_of(&self, block: BlockId, frontier: &Frontier) -> bool {
+        let mut frontier = frontier.clone();
+        for name in &self.events {
+            frontier.append(*name, |_| {});
+        }
+        frontier.append(merkle::leaf_hash(&self.record.to_bytes()), |_| {});
+        self.record.block_id(frontier.size(), frontier.root()) == block
+    }
 }
 
 impl Canonical for Body {

@@ -28,7 +28,7 @@ use rustls_platform_verifier::ConfigVerifierExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{debug, info, warn};
 
-use crate::node::Parts;
+use crate::parts::Parts;
 
 /// Rounds are no closer than this.
 const ROUND_EVERY: Duration = Duration::from_secs(1);

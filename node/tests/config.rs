@@ -8,6 +8,7 @@ mod wrong;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use consign_node::config::{
     Config, Doors, Kind, LogFormat, SETTINGS, Sources, Unset, effective, read_tokens,
@@ -47,6 +48,20 @@ fn a_configuration_is_read_with_paths_of_its_own_directory() {
     assert_eq!(config.keys.receipt.map(|key| key.public()), Some(expected.public()));
     assert_eq!((config.p2p_listen.len(), config.peers.len()), (2, 2));
     assert_eq!((config.rpc.limits, config.log.format), (ServerLimits::default(), LogFormat::Text));
+}
+
+/// `consignd --config consignd.toml`, as it is documented: the file's directory is the present one.
+#[test]
+fn a_configuration_named_without_a_directory_has_its_paths_in_the_present_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = CONFIG.replace("[rpc]\n", "[rpc]\nadmin_socket = \"admin.sock\"\n");
+    lay_out(dir.path(), &genesis(), &config);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consignd"));
+    command.current_dir(dir.path()).args(["config", "check", "--config", "consignd.toml"]);
+    let ran = command.output().unwrap();
+    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(said, ["consignd.toml: ok\n", ""].map(str::to_owned));
+    assert!(ran.status.success());
 }
 
 /// The settings that have a default, left away.

@@ -76,7 +76,7 @@ async fn a_double_vote_is_kept_as_a_file_that_names_the_validator() {
     for event in said.into_iter().chain([prevote(Some(block)), driver::Event::Stop]) {
         events.send(event).unwrap();
     }
-    let set = committed.validators();
+    let set = Arc::unwrap_or_clone(committed.validators());
     driver::run(&config.data_dir, engine, Height(0), set, wiring, &inputs).unwrap();
     net.shutdown();
     assert_eq!(metrics.evidence.get(), 1);

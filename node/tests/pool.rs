@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use support::bench::Bench;
 use support::forge::Proposal;
 use support::variant::{spoiled, variant};
-use support::wait::next_blocking;
+use support::wait::{next_blocking, until};
 use support::{GENESIS_TIME, Scribe, genesis, key, party, sign, unit};
 
 /// Events that may wait for what they refer to.
@@ -96,6 +96,30 @@ async fn a_bad_signature_is_refused_and_does_not_stand_in_the_way_of_a_good_one(
     assert_eq!(scene.offer(&spoiled(&event)), refused);
     assert_eq!(scene.bench.pool.refusal(&event.id()), None);
     assert_eq!(scene.offer(&event), Admission::Accepted);
+}
+
+/// A node passes on only what it checked itself: a peer that passes on forged events makes others work for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_passes_on_forged_events_is_hung_up_on_and_not_listened_to() {
+    const FORGED_MAX: usize = 16;
+    let mut scene = Scene::set().await;
+    let register = |n: usize| scene.scribe.register("handler.dock1", &unit(&format!("F{n:02}")));
+    let events: Vec<SignedEvent> = (0..=FORGED_MAX).map(register).collect();
+    let forged: Vec<_> = events[1..].iter().map(spoiled).collect();
+    let bench = &scene.bench;
+
+    // A few are refused, and no more.
+    bench.pass_on(&forged[1..]);
+    bench.pass_on(&events[..1]);
+    until("the good one is taken", || bench.pool.holds(&events[0].id())).await;
+    assert_eq!((bench.pool.load().0, bench.hung_up()), (1, 0));
+
+    bench.pass_on(&forged[..1]);
+    until("it is hung up on", || bench.hung_up() > 0).await;
+    let dropped = || bench.metrics.relayed_dropped.get();
+    assert_eq!(dropped(), 0);
+    bench.pass_on(&events[1..]);
+    assert_eq!((dropped(), bench.pool.load().0), (FORGED_MAX as u64, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

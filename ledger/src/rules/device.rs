@@ -89,7 +89,8 @@ pub fn rotate<V: StateView>(
     }
     let unknown = || Rejection::UnknownDevice { signer: signer.clone() };
     let mut state = tx.signer(&signer).ok_or_else(unknown)?;
-    if state.keys().any(|known| known == *key) {
+    // By the id: it is all that an event says of its key.
+    if state.keys().any(|known| known.key_id() == key.key_id()) {
         return Err(Rejection::KeyKnown { signer });
     }
     let high = state.sequence.high();

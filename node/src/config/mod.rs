@@ -150,10 +150,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which says what to change.
     pub fn load_from(sources: &Sources) -> Result<Self, ConfigError> {
-        let mut reader = Reader {
-            base: sources.file.parent().unwrap_or_else(|| Path::new(".")).to_owned(),
-            values: Values::read(sources)?,
-        };
+        let mut reader =
+            Reader { base: directory_of(&sources.file).to_owned(), values: Values::read(sources)? };
         let config = reader.config();
         let problems = reader.values.problems();
         match config {
@@ -161,6 +159,12 @@ impl Config {
             _ => Err(ConfigError::new(problems.to_vec())),
         }
     }
+}
+
+/// Where a file lies. A bare name has the parent "", which is no directory that could be looked at.
+fn directory_of(file: &Path) -> &Path {
+    let named = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    named.unwrap_or_else(|| Path::new("."))
 }
 
 /// Makes values of this program of what stands in the file. `None` is always a problem that was noted.

@@ -12,6 +12,7 @@ use consign_types::codec::Canonical as _;
 use consign_types::digest::{BlockId, EventId};
 use consign_types::event::{Action, SignedEvent};
 use consign_types::merkle;
+use consign_types::validator::ValidatorSet;
 use tracing::{debug, info};
 
 use super::Executor;
@@ -40,7 +41,7 @@ impl Executor {
         let tip = self.committed.tip();
         let committed = driver::Event::Committed {
             height: tip.height(),
-            next_set: self.committed.validators(),
+            next_set: ValidatorSet::clone(&self.committed.validators()),
             pace_ms: u64::from(self.committed.params().block_interval_ms),
         };
         if self.driver.send(committed).is_err() {
@@ -116,7 +117,7 @@ impl Executor {
         }
         let next = outcome.validators().map(|set| {
             let (from, above) = (height.next(), size);
-            SetInForce { from, above, set: set.clone() }
+            SetInForce { from, above, set: Arc::new(set.clone()) }
         });
         if let Some(next) = &next {
             batch.set(next);

@@ -105,7 +105,7 @@ pub struct Executor {
     pub pool: Arc<Pool>,
     /// Events on their way to the others.
     pub relay: Arc<Relay>,
-    /// Bodies that were pushed.
+    /// Bodies that are not decided yet.
     pub bodies: Arc<Bodies>,
     /// The network.
     pub net: NetHandle,
@@ -203,6 +203,15 @@ impl Executor {
         judged_in: Option<(Round, Millis)>,
         holders: &[ValidatorIndex],
     ) {
+        let (tip, frontier) = self.committed.end();
+        if height != tip.height().next() {
+            return self.tell(Input::Checked {
+                height,
+                round,
+                block,
+                verdict: Verdict::Unavailable,
+            });
+        }
         let set = self.committed.validators();
         let holders: Vec<_> =
             holders.iter().filter_map(|index| set.get(*index)).map(|v| v.network_key).collect();
@@ -210,6 +219,7 @@ impl Executor {
             bodies: Arc::clone(&self.bodies),
             pool: Arc::clone(&self.pool),
             net: self.net.clone(),
+            frontier,
         };
         let jobs = self.jobs.clone();
         self.runtime.spawn(async move {

@@ -1,5 +1,6 @@
 //! Who is in the network, what members decide, and how one validator set led to the next.
 
+use std::sync::Arc;
 use std::sync::PoisonError;
 
 use consign_ledger::entry::{EntryKey, MemberState, StateView as _};
@@ -49,6 +50,7 @@ impl Serving {
             let block = store.block(last)?.ok_or_else(|| damaged("it is missing"))?;
             let record = store.record(&block)?;
             let certificate = block.certificate.ok_or_else(|| damaged("it has no certificate"))?;
+            let set = Arc::unwrap_or_clone(set);
             Ok(SetLink { record, size: block.size, root: block.root, certificate, set })
         };
         changes.map(link).collect::<Result<_, Fault>>().map_err(RpcError::internal)

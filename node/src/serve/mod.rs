@@ -13,6 +13,7 @@ mod numbers;
 mod pages;
 mod passport;
 mod proofs;
+mod ready;
 mod submit;
 mod unit;
 
@@ -50,13 +51,10 @@ use crate::clock;
 use crate::config::{Config, Rpc};
 use crate::driver;
 use crate::identity::Identity;
-use crate::node::Parts;
+use crate::parts::Parts;
 use crate::pool::Quotas;
 use crate::state::sure;
 use crate::store::StoredBlock;
-
-/// A node that does not advance with work in its pool for this long is not ready.
-const STALLED: Duration = Duration::from_secs(10);
 
 /// The node behind its RPC door. Cheap to clone.
 #[derive(Clone)]
@@ -442,7 +440,7 @@ impl Backend for Serving {
         metrics.height.set(progress.height.0 as i64);
         metrics.tree_size.set(progress.size.0 as i64);
         metrics.proven_size.set(progress.proven.0 as i64);
-        metrics.peers.set(stats.connected as i64);
+        metrics.peers.set(self.validators_connected() as i64);
         metrics.handshakes_refused.set(stats.refused);
         metrics.messages_dropped.set(stats.dropped);
         let way = |way: &'static str| metrics.net_bytes.get_or_create(&[("way", way)]).clone();
@@ -464,44 +462,6 @@ impl Serving {
     pub(super) fn validators_view(&self) -> ValidatorsView {
         let voting = matches!(self.signing(), Some(Signing::Allowed));
         ValidatorsView::of(&self.parts.committed.validators(), voting)
-    }
-
-    /// Why callers should not be sent here; `None` where they should.
-    fn not_ready(&self) -> Option<String> {
-        let committed = &self.parts.committed;
-        let (behind, target) = self.behind();
-        if behind {
-            return Some(format!(
-                "catching up: at height {}, the network is at {}",
-                committed.tip().height(),
-                target.0
-            ));
-        }
-        let set = committed.validators();
-        let voting = usize::from(matches!(
-            self.signing(),
-            // For want of the others only: they are what is counted here.
-            Some(Signing::Allowed | Signing::Unleased { held_elsewhere: false })
-        ));
-        let reachable = self.parts.net.connected().len() + voting;
-        if reachable < set.quorum() {
-            let why = format!(
-                "{reachable} of the {} validators that must agree can be reached",
-                set.quorum()
-            );
-            return Some(self.identity.explain(committed, why));
-        }
-        let (events, _) = self.parts.pool.load();
-        let stalled = self.parts.pool.stalled_for(committed.tip().height());
-        (events > 0 && stalled > STALLED)
-            .then(|| format!("{events} events wait and no block came for {} s", stalled.as_secs()))
-    }
-
-    /// Whether this node is behind, and the highest height that a peer told.
-    fn behind(&self) -> (bool, Height) {
-        let here = self.parts.committed.tip().height();
-        let best = self.parts.peers_at().values().max().copied().unwrap_or(here).max(here);
-        (best.0 > here.0 + 2, best)
     }
 
     fn status_view(&self) -> StatusView {

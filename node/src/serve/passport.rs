@@ -135,7 +135,9 @@ impl Source for Snapshot<'_> {
             note: self.latest.note.clone(),
             record: self.latest.record.clone(),
             path: proof.path,
-            set: self.serving.parts.committed.validators_at(self.latest.record.height),
+            set: Arc::unwrap_or_clone(
+                self.serving.parts.committed.validators_at(self.latest.record.height),
+            ),
         })
     }
 

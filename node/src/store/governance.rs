@@ -1,6 +1,7 @@
 //! What members decided: validator sets, each with the height from which it is in force, and proposals.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use consign_types::block::{Height, TreeSize};
 use consign_types::codec::{Canonical, DecodeError, Infallible as _, Reader, Writer};
@@ -32,7 +33,7 @@ pub struct SetInForce {
     /// Size of the log before that block.
     pub above: TreeSize,
     /// The set.
-    pub set: ValidatorSet,
+    pub set: Arc<ValidatorSet>,
 }
 
 impl Canonical for SetInForce {
@@ -47,7 +48,7 @@ impl Canonical for SetInForce {
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array_of(3)?;
         let (height, above) = (Height(from.u64()?), TreeSize(from.u64()?));
-        Ok(Self { from: height, above, set: ValidatorSet::read(from)? })
+        Ok(Self { from: height, above, set: Arc::new(ValidatorSet::read(from)?) })
     }
 }
 
@@ -76,7 +77,7 @@ impl Store {
             what: "validator set",
             why: e.to_string(),
         })?;
-        Ok(Some(set.set))
+        Ok(Some(Arc::unwrap_or_clone(set.set)))
     }
 
     /// Every set after that of the genesis, in the order of their heights.

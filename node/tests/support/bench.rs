@@ -3,8 +3,9 @@
 //! The test stands where consensus is: it sends jobs and reads what the loop would be told. The node is
 //! the airline's. A peer, customs, proposes: it answers requests with whatever the test gave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use consign_node::p2p::{
     self, Class, Inbox, NetConfig, NetEvent, NetHandle, NetLimits, PeerConfig,
 };
 use consign_node::pool::{Pool, Relay};
+use consign_node::relayed::Relayed;
 use consign_node::start;
 use consign_node::state::Committed;
 use consign_node::wire::{Body, PoolMessage, Request, Response};
@@ -50,17 +52,28 @@ pub struct Bench {
     pub passed_on: Receiver<Vec<Vec<u8>>>,
     jobs: Sender<Job>,
     told: Receiver<driver::Event>,
+    pub metrics: Arc<Metrics>,
+    relayed: Arc<Relayed>,
     net: NetHandle,
     proposer: NetHandle,
     served: Arc<Mutex<Served>>,
+    hung_up: Arc<AtomicUsize>,
     executor: Option<JoinHandle<()>>,
 }
 
 /// What the proposer answers with.
 #[derive(Default)]
 struct Served {
-    bodies: BTreeMap<BlockId, Body>,
+    /// One for each time that it is asked; the last for every further time.
+    bodies: BTreeMap<BlockId, VecDeque<Body>>,
     events: BTreeMap<LeafHash, Vec<u8>>,
+}
+
+impl Served {
+    fn next_body(&mut self, block: &BlockId) -> Option<Body> {
+        let in_turn = self.bodies.get_mut(block)?;
+        if in_turn.len() > 1 { in_turn.pop_front() } else { in_turn.front().cloned() }
+    }
 }
 
 impl Bench {
@@ -68,7 +81,7 @@ impl Bench {
     pub async fn start(dir: &Path) -> Self {
         let config = config(dir, NODE, genesis());
         let committed = Arc::new(start::open(&config).unwrap());
-        let (net, proposer, served, passed_on) = connected().await;
+        let Peering { net, proposer, served, passed_on, hung_up } = connected().await;
         let metrics = Arc::new(Metrics::default());
         let relay = Arc::new(Relay::new(net.clone()));
         let pool = Pool::new(Arc::clone(&committed), Arc::clone(&relay), Arc::clone(&metrics));
@@ -90,12 +103,14 @@ impl Bench {
             driver,
             jobs: jobs.clone(),
             runtime: tokio::runtime::Handle::current(),
-            metrics,
+            metrics: Arc::clone(&metrics),
             executed: BTreeMap::default(),
             last_commit: None,
         };
         let executor = std::thread::spawn(move || executor.run(&jobs_rx).unwrap());
         let executor = Some(executor);
+        let relayed = Relayed::new(Arc::clone(&pool), net.clone(), Arc::clone(&metrics));
+        let relayed = Arc::new(relayed);
         Self {
             committed,
             pool,
@@ -105,16 +120,24 @@ impl Bench {
             passed_on,
             jobs,
             told,
+            metrics,
+            relayed,
             net,
             proposer,
             served,
+            hung_up,
             executor,
         }
     }
 
     /// Has the proposer serve this and nothing else.
     pub fn serve(&self, proposal: &Proposal) {
-        let bodies = BTreeMap::from([(proposal.block, proposal.body.clone())]);
+        self.serve_in_turn(proposal, [proposal.body.clone()]);
+    }
+
+    /// Has the proposer serve this, but with these bodies, one for each time that it is asked.
+    pub fn serve_in_turn(&self, proposal: &Proposal, bodies: impl IntoIterator<Item = Body>) {
+        let bodies = BTreeMap::from([(proposal.block, bodies.into_iter().collect())]);
         *self.served.lock().unwrap() = Served { bodies, events: proposal.events.clone() };
     }
 
@@ -123,15 +146,41 @@ impl Bench {
         *self.served.lock().unwrap() = Served::default();
     }
 
+    /// Has the proposer push a body under the name of a block.
+    pub fn push(&self, block: BlockId, body: Body) {
+        self.bodies.push(PROPOSER_INDEX, block, body);
+    }
+
+    /// Has the node take what the proposer passed on to it.
+    pub fn pass_on(&self, events: &[SignedEvent]) {
+        let events = events.iter().map(|event| event.bytes().to_vec()).collect();
+        self.relayed.offer(key(&format!("{PROPOSER} network")).public(), events);
+    }
+
+    /// How often the connection with the proposer ended.
+    pub fn hung_up(&self) -> usize {
+        self.hung_up.load(Ordering::Relaxed)
+    }
+
     /// What consensus is told of a block at the next height.
     pub fn verdict(&self, block: BlockId, judged_in: Option<(Round, Millis)>) -> Verdict {
+        self.verdict_with(1, block, judged_in)
+    }
+
+    /// The same where so many holders can be asked, all of whom the proposer answers for.
+    pub fn verdict_with(
+        &self,
+        holders: usize,
+        block: BlockId,
+        judged_in: Option<(Round, Millis)>,
+    ) -> Verdict {
         let height = self.committed.tip().height().next();
         self.job(Job::Check {
             height,
             round: Round(0),
             block,
             judged_in,
-            holders: vec![PROPOSER_INDEX],
+            holders: vec![PROPOSER_INDEX; holders],
         });
         next_blocking("a verdict", &self.told, |event| match event {
             driver::Event::Input(input) => match *input {
@@ -148,6 +197,7 @@ impl Bench {
             bodies: Arc::clone(&self.bodies),
             pool: Arc::clone(&self.pool),
             net: self.net.clone(),
+            frontier: self.committed.frontier(),
         };
         match gatherer.gather(block, &[key(&format!("{PROPOSER} network")).public()]).await {
             Gathered::Unavailable => Some("unavailable".to_owned()),
@@ -221,8 +271,17 @@ impl Drop for Bench {
     }
 }
 
+/// The node's network, and the proposer's that is connected to it.
+struct Peering {
+    net: NetHandle,
+    proposer: NetHandle,
+    served: Arc<Mutex<Served>>,
+    passed_on: Receiver<Vec<Vec<u8>>>,
+    hung_up: Arc<AtomicUsize>,
+}
+
 /// Two networks that are connected; the second answers with what is served.
-async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>, Receiver<Vec<Vec<u8>>>) {
+async fn connected() -> Peering {
     let (node, mut node_events, _) = p2p::start(net_config(NODE, PROPOSER, None)).unwrap();
     let address = next("an address", &mut node_events, |event| match event {
         NetEvent::Listening(address) => Some(address),
@@ -237,8 +296,16 @@ async fn connected() -> (NetHandle, NetHandle, Arc<Mutex<Served>>, Receiver<Vec<
     let (pooled, passed_on) = mpsc::channel();
     tokio::spawn(answer(Arc::clone(&served), pooled, proposer_events));
     // What else the network says has no reader here; it must not fill up.
-    tokio::spawn(async move { while node_events.recv().await.is_some() {} });
-    (node, proposer, served, passed_on)
+    let hung_up = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&hung_up);
+    tokio::spawn(async move {
+        while let Some(event) = node_events.recv().await {
+            if matches!(event, NetEvent::Disconnected(_)) {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    Peering { net: node, proposer, served, passed_on, hung_up }
 }
 
 async fn answer(served: Arc<Mutex<Served>>, pooled: Sender<Vec<Vec<u8>>>, mut events: Inbox) {
@@ -250,9 +317,9 @@ async fn answer(served: Arc<Mutex<Served>>, pooled: Sender<Vec<Vec<u8>>>, mut ev
             let _ = pooled.send(events);
         }
         let NetEvent::Request { bytes, reply, .. } = event else { continue };
-        let served = served.lock().unwrap();
+        let mut served = served.lock().unwrap();
         let response = match Request::from_bytes(&bytes) {
-            Ok(Request::Body(block)) => Response::Body(served.bodies.get(&block).cloned()),
+            Ok(Request::Body(block)) => Response::Body(served.next_body(&block)),
             Ok(Request::Events(_, names)) => {
                 let found = names.iter().filter_map(|name| served.events.get(name).cloned());
                 Response::Events(found.collect())

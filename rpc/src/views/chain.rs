@@ -120,7 +120,7 @@ pub struct StatusView {
 pub struct SyncView {
     /// Whether it fetches blocks that others decided.
     pub active: bool,
-    /// The highest height that a peer has told.
+    /// The height that the network has reached, by the word of more validators than may be faulty.
     pub target_height: u64,
 }
 

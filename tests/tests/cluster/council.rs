@@ -181,9 +181,13 @@ async fn expel(drill: &mut Drill, members: &mut Vec<PartyId>, gone: &PartyId) {
         shown.until(&format!("{party} refused {gone} twice"), refused).await;
         let peers = status(shown, party).await.peers;
         assert!(peers.iter().all(|peer| peer.party.0 != *gone), "{party}: {peers:?}");
-        let others = members.len() as u64 - 1;
-        let all = || async { http::metric::<u64>(url, "consign_p2p_peers").await == others };
-        shown.until(&format!("{party} has the {others} others, and no more"), all).await;
+        let own = party.to_string();
+        let all = || async {
+            let mut others = validators(shown, party).await;
+            others.retain(|other| *other != own);
+            http::metric::<u64>(url, "consign_p2p_peers").await == others.len() as u64
+        };
+        shown.until(&format!("{party} has the other validators, and no more"), all).await;
     }
     let alone = || async { status(shown, gone).await.peers.iter().all(|peer| !peer.connected) };
     shown.until("it is cut off", alone).await;

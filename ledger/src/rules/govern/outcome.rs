@@ -256,7 +256,7 @@ impl Outcome {
 fn with_another_key(mut state: SignerState, key: PublicKey) -> Result<SignerState, Rejection> {
     let key = SignerKey::from(key);
     let no = |why: &str| Err(Rejection::ChangeNotPossible { why: String::from(why) });
-    if state.keys().any(|known| known == key) {
+    if state.keys().any(|known| known.key_id() == key.key_id()) {
         return no("that is a key of the party already, or was one");
     }
     if state.past.len() >= PAST_KEYS_MAX {

@@ -29,6 +29,8 @@ mod report;
 mod rotate;
 #[path = "rules/settle.rs"]
 mod settle;
+#[path = "rules/stolen.rs"]
+mod stolen;
 
 use std::collections::BTreeSet;
 

@@ -208,7 +208,7 @@ async fn two_processes_with_one_key_never_sign_both() {
         work(&mut drill, &all).await;
         assert_eq!(signed(&twin.home().log), Signed::new(), "round {round}: the twin signed");
         // What the others send may go to the twin for a while, and the original fetches it.
-        drill.until("the original votes on", || drill.votes(&party)).await;
+        drill.until_signing(&party, "the original votes on").await;
         drill.kill(&party);
         while !twin.votes().await {
             drill.load(&others[..1], 1).await;

@@ -48,6 +48,9 @@ pub enum Event {
         next_set: ValidatorSet,
         /// The pace in force at the next one, milliseconds.
         pace_ms: u64,
+        /// Whether there is still something to order. It comes with the height: told apart it may come after the next
+        /// one was begun, which then holds nothing.
+        work: bool,
     },
     /// What a peer said of the lease of this node's key.
     Promise(Box<Promise>),
@@ -163,13 +166,16 @@ impl Driver {
                     self.note(&input);
                     self.step(*input)?;
                 }
-                Some(Event::Committed { height, next_set, pace_ms }) => {
+                Some(Event::Committed { height, next_set, pace_ms, work }) => {
                     if self.set != next_set {
                         self.begun.clear();
                     }
                     (self.tip, self.set) = (height, next_set.clone());
                     self.keep_pace(pace_ms);
                     self.kept.retain(|(_, message)| message.height() > height);
+                    let work = Input::Work(work);
+                    self.note(&work);
+                    self.step(work)?;
                     self.step(Input::Committed { height, next_set, pace_ms })?;
                 }
                 Some(Event::Promise(promise)) => {

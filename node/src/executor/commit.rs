@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use consign_consensus::Input;
 use consign_ledger::apply::enrolments;
 use consign_ledger::entry::EntryKey;
 use consign_ledger::governance::Proposal;
@@ -39,13 +40,20 @@ impl Executor {
             self.executed.clear();
         }
         let tip = self.committed.tip();
+        let work = *self.pool.work().borrow();
         let committed = driver::Event::Committed {
             height: tip.height(),
             next_set: ValidatorSet::clone(&self.committed.validators()),
             pace_ms: u64::from(self.committed.params().block_interval_ms),
+            work,
         };
         if self.driver.send(committed).is_err() {
             debug!(code = "node.driver.gone");
+        }
+        // What came meanwhile may have been told before this height was.
+        let now = *self.pool.work().borrow();
+        if now != work {
+            self.tell(Input::Work(now));
         }
         Ok(())
     }

@@ -594,11 +594,12 @@ impl Pool {
     fn after_change(&self, mut inner: MutexGuard<'_, Inner>) {
         let (events, bytes) = (inner.events.len(), inner.bytes);
         let to_relay = std::mem::take(&mut inner.to_relay);
+        // Before another thread changes the pool: what is said last is what is so.
+        self.work.send_if_modified(|work| std::mem::replace(work, events > 0) != (events > 0));
         drop(inner);
         self.relay.push(to_relay);
         self.metrics.pool_events.set(events as i64);
         self.metrics.pool_bytes.set(bytes as i64);
-        self.work.send_if_modified(|work| std::mem::replace(work, events > 0) != (events > 0));
         self.admitted.notify_waiters();
     }
 

@@ -37,8 +37,9 @@ fn asking(id: u64) -> Value {
 
 /// The same request in so many bytes.
 fn padded(request: &Value, bytes: usize) -> String {
-    let request = request.to_string();
-    format!("{request:<bytes$}")
+    let mut request = request.to_string();
+    request.extend(std::iter::repeat_n(' ', bytes.saturating_sub(request.len())));
+    request
 }
 
 async fn have_waited(door: &Door, submissions: u64) {

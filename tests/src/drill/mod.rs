@@ -7,6 +7,7 @@
 pub mod command;
 pub mod council;
 pub mod device;
+pub mod feed;
 pub mod files;
 pub mod forge;
 pub mod http;

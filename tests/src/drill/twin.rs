@@ -12,7 +12,8 @@ use consign_rpc::params::GetEvidence;
 use consign_types::party::PartyId;
 use serde_json::Value;
 
-use super::{Drill, STOP, consignd, free_ports};
+use super::{Drill, PATIENCE, POLL, STOP, consignd, free_ports};
+use crate::wait;
 
 /// What was signed: by height, round and step, the digests of the messages.
 pub type Signed = BTreeMap<(u64, u64, String), BTreeSet<String>>;
@@ -52,6 +53,18 @@ impl Drill {
         let what = format!("{party} is in quarantine");
         self.until(&what, || async { self.quarantine(party).await.is_some() }).await;
         self.quarantine(party).await.unwrap_or_default()
+    }
+
+    /// Waits until the node of `party` signs, without anything being brought to it.
+    ///
+    /// # Panics
+    /// When it does not in time; says what the node says of itself.
+    pub async fn until_signing(&self, party: &PartyId, what: &str) {
+        let votes = async || self.votes(party).await.then_some(());
+        if wait::until(PATIENCE, POLL, votes).await.is_none() {
+            let status = self.client(party).status().await;
+            panic!("not in time: {what}; it says {status:?}");
+        }
     }
 
     /// Whether any node knows evidence against anybody.

@@ -35,12 +35,11 @@ async fn validators(drill: &Drill, party: &PartyId) -> Vec<String> {
     members.map(|member| member.party.to_string()).collect()
 }
 
-/// Longest time between two blocks of the last `count`, by their block times, in milliseconds.
-async fn longest_pause_ms(drill: &Drill, party: &PartyId, from: u64) -> u64 {
+/// Longest time between two blocks of these heights, by their block times, in milliseconds.
+async fn longest_pause_ms(drill: &Drill, party: &PartyId, heights: [u64; 2]) -> u64 {
     let client = drill.client(party);
-    let last = status(drill, party).await.height;
     let (mut before, mut longest) = (None, 0);
-    for height in from..=last {
+    for height in heights[0]..=heights[1] {
         let time = client.block(height).await.expect("a block").header.time.ms;
         if let Some(before) = before.replace(time) {
             longest = longest.max(time - before);
@@ -61,7 +60,10 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     drill.prove(&founders[0], &desk.signs(1, "trk/forwarder/BEFORE", Action::Register)).await;
     let before = passport(&drill, &founders[0], "trk/forwarder/BEFORE", dir.path().join("before"));
     let before = before.await;
-    let begun = status(&drill, &founders[0]).await.height;
+    let fed = drill.enrol(&founders[0], "fed", &[Kind::Register]).await;
+    let feed = drill.feed(&founders[0], fed);
+    let height = async |drill: &Drill| status(drill, &founders[0]).await.height;
+    let begun = height(&drill).await;
 
     let mut members = founders.clone();
     let mut twice = None;
@@ -85,6 +87,7 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         }
     }
     assert_eq!(validators(&drill, &founders[2]).await.len(), 7);
+    let grown = [begun, height(&drill).await];
 
     // Of seven, five must agree: two of the founders may be away, if all of the new ones vote.
     for party in &founders {
@@ -103,6 +106,7 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         drill.until("it is back", || drill.is_ready(party)).await;
     }
 
+    let whole_again = height(&drill).await;
     // The second of them does not go of itself: it is expelled while it votes.
     for (at, party) in members.clone().iter().enumerate().skip(4) {
         drill.load(&founders, 50).await;
@@ -114,6 +118,7 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
         }
         assert_eq!(validators(&drill, &founders[0]).await.len(), 10 - at);
     }
+    let shrunk = [whole_again, height(&drill).await];
     let refused = drill.refused_gov(&founders[0], &["propose", "retire", "airline"]).await;
     assert_eq!(refused.code, 7, "{}", refused.stdout);
     assert!(
@@ -135,8 +140,15 @@ async fn a_network_of_four_grows_to_seven_and_shrinks_to_four_under_load() {
     drill.load(&founders, 50).await;
     drill.until_all_proven(&founders[1]).await;
 
-    let pause = longest_pause_ms(&drill, &founders[0], begun).await;
-    println!("longest time between two blocks: {pause} ms");
+    feed.end(&mut drill).await;
+    for (what, heights) in [("came", grown), ("left", shrunk)] {
+        let pause = longest_pause_ms(&drill, &founders[0], heights).await;
+        let [first, last] = heights;
+        println!(
+            "longest time between two of {} blocks while three {what}: {pause} ms",
+            last - first
+        );
+    }
     // The trust file of the genesis is enough, for what was made before and after; and one that was taken along
     // is, half of the way and all of it.
     let newest = dir.path().join("newest.json");

@@ -21,7 +21,7 @@ const SAID: [&[&str]; 7] = [
     &["proven: block"],
     &["proven: block", "held by airline"],
     &["wrote taken.event"],
-    &["proven: block", "held by handler", "integrity"],
+    &["proven: block", "held by handler", "VERIFIED"],
 ];
 
 fn private(from: &Path, to: &Path) {

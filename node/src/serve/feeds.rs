@@ -18,6 +18,9 @@ use crate::state::sure;
 
 /// Notices that wait in a feed; the rest waits on disk.
 const WAITING_MAX: usize = 64;
+/// Feeds that read the store at once. Every block gives each of them something to read: however many listen, callers
+/// find a processor.
+pub const AT_ONCE: usize = 2;
 /// Rows read from the store at once.
 const ROWS: usize = 256;
 
@@ -76,13 +79,12 @@ async fn blocks(serving: &Serving, publisher: &Publisher, mut next: u64) {
     loop {
         let tip = progress.borrow_and_update().height.0;
         while next <= tip {
-            let own = serving.clone();
             let height = Height(next);
-            let header = tokio::task::spawn_blocking(move || {
+            let header = serving.feeding(move |own| {
                 let block = sure(own.parts.committed.store().block(height))?;
                 Some(own.header(height, &block))
             });
-            let Ok(Some(header)) = header.await else { return };
+            let Some(Some(header)) = header.await else { return };
             next += 1;
             let update = Update::Block(Box::new(header));
             if publisher.send(Cursor::at("blocks", next), update).await.is_err() {
@@ -105,11 +107,10 @@ async fn events(serving: &Serving, publisher: &Publisher, filter: &EventFilter, 
             Stage::Proven => now.proven.0,
         };
         while next < size {
-            let (own, filter, first) = (serving.clone(), filter.clone(), next);
+            let (filter, first) = (filter.clone(), next);
             let last = size.min(next + ROWS as u64);
-            let views =
-                tokio::task::spawn_blocking(move || own.events_between(&filter, first, last));
-            let Ok(views) = views.await else { return };
+            let views = serving.feeding(move |own| own.events_between(&filter, first, last));
+            let Some(views) = views.await else { return };
             for (index, update) in views {
                 if publisher.send(Cursor::at("events", index + 1), update).await.is_err() {
                     return;
@@ -130,8 +131,8 @@ async fn unit_events(serving: &Serving, publisher: &Publisher, unit: &UnitId, mu
     loop {
         progress.borrow_and_update();
         loop {
-            let (own, unit, from) = (serving.clone(), unit.clone(), next);
-            let rows = tokio::task::spawn_blocking(move || {
+            let (unit, from) = (unit.clone(), next);
+            let rows = serving.feeding(move |own| {
                 let rows = sure(own.parts.committed.store().history(&unit, from, ROWS));
                 let views = rows.into_iter().filter_map(|event| {
                     let view = own.event_view(event.leaf)?;
@@ -139,7 +140,7 @@ async fn unit_events(serving: &Serving, publisher: &Publisher, unit: &UnitId, mu
                 });
                 views.collect::<Vec<_>>()
             });
-            let Ok(rows) = rows.await else { return };
+            let Some(rows) = rows.await else { return };
             if rows.is_empty() {
                 break;
             }
@@ -164,7 +165,7 @@ async fn status(serving: &Serving, publisher: &Publisher, id: EventId) -> Option
     loop {
         progress.borrow_and_update();
         let admitted = serving.parts.pool.admitted();
-        let now = serving.blocking(move |own| Ok(own.status_of(&id))).await.ok()?;
+        let now = serving.feeding(move |own| own.status_of(&id)).await?;
         if told.as_ref() != Some(&now) {
             publisher.send(Cursor::at("status", 0), Update::Status(now.clone())).await.ok()?;
             if matches!(now, EventStatus::Proven { .. } | EventStatus::Refused { .. }) {
@@ -181,6 +182,16 @@ async fn status(serving: &Serving, publisher: &Publisher, id: EventId) -> Option
 }
 
 impl Serving {
+    /// Runs `work` of a feed where it may block, in its turn; `None` where the node is stopping.
+    async fn feeding<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.feeding.acquire().await.ok()?;
+        let own = self.clone();
+        tokio::task::spawn_blocking(move || work(&own)).await.ok()
+    }
+
     /// Events among the leaves from `first` to `last` that fit the filter.
     fn events_between(&self, filter: &EventFilter, first: u64, last: u64) -> Vec<(u64, Update)> {
         let leaves = sure(self.parts.committed.store().leaves(LeafIndex(first), last - first));

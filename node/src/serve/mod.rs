@@ -43,6 +43,7 @@ use consign_types::digest::{Digest, EventId};
 use consign_types::event::SignedEvent;
 use consign_types::party::{PartyId, SignerId};
 use consign_types::unit::UnitId;
+use tokio::sync::Semaphore;
 
 pub use self::admin::{Entrance, open_socket};
 use self::pages::place;
@@ -67,6 +68,8 @@ pub struct Serving {
     receipt_keys: Arc<ReceiptKeys>,
     quotas: Arc<Quotas>,
     entrance: Arc<Entrance>,
+    /// Turns of feeds that read the store.
+    feeding: Arc<Semaphore>,
     /// Held while a request to join is taken: an invitation is good once.
     joining: Arc<Mutex<()>>,
 }
@@ -83,6 +86,7 @@ impl Serving {
             receipt_keys: Arc::new(ReceiptKeys::of(&config.keys)),
             quotas: Arc::new(config.rpc.quotas()),
             entrance: Arc::new(Entrance::of(&config.rpc.doors, &parts.committed.params())),
+            feeding: Arc::new(Semaphore::new(feeds::AT_ONCE)),
             joining: Arc::default(),
         }
     }

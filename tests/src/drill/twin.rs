@@ -83,7 +83,7 @@ impl Drill {
     /// Whether the node of `party` signs, as it says itself: it counts itself among those that vote.
     pub async fn votes(&self, party: &PartyId) -> bool {
         let status = self.client(party).status().await;
-        status.is_ok_and(|status| status.not_ready.is_none() && status.quarantine.is_none())
+        status.is_ok_and(|status| status.not_ready.is_none() && status.validators.voting)
     }
 }
 
@@ -175,7 +175,7 @@ impl Twin {
     pub async fn votes(&self) -> bool {
         let client = Client::connect(&self.node.url).expect("an address");
         let status = client.status().await;
-        status.is_ok_and(|status| status.not_ready.is_none() && status.quarantine.is_none())
+        status.is_ok_and(|status| status.not_ready.is_none() && status.validators.voting)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `consign commitment`: what stands in an event for a text that travels outside of it, made and checked.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -92,11 +92,13 @@ fn make(console: &Console, MakeArgs { file, salt: path }: MakeArgs) -> Result<()
     getrandom::fill(&mut salt).map_err(|e| {
         Failure::operational("no_randomness", format!("no random salt: {e}"), "try again")
     })?;
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .map_err(|e| Failure::file("create", &path, e))?;
+    let mut out =
+        OpenOptions::new().write(true).create_new(true).open(&path).map_err(|e| {
+            match e.kind() {
+                ErrorKind::AlreadyExists => salt_exists(&path),
+                _ => Failure::file("create", &path, e),
+            }
+        })?;
     writeln!(out, "{}", encode_hex(&salt))
         .and_then(|()| out.sync_all())
         .map_err(|e| Failure::file("write", &path, e))?;
@@ -104,6 +106,13 @@ fn make(console: &Console, MakeArgs { file, salt: path }: MakeArgs) -> Result<()
     let (file, salt) = (file.display(), made.salt.display());
     console.note(format!("keep {file} and {salt}; whoever is to check gets both"));
     console.result(&made)
+}
+
+/// Without it nobody can check what it was made for.
+fn salt_exists(path: &Path) -> Failure {
+    let message =
+        format!("{} is there already, the salt of a commitment made before", path.display());
+    Failure::usage("salt_exists", message, "keep it, and name another file with --salt")
 }
 
 fn check(console: &Console, CheckArgs { file, salt, is }: CheckArgs) -> Result<(), Failure> {
@@ -170,7 +179,7 @@ mod tests {
 
         // A salt that is there belongs to a commitment that somebody counts on.
         let again = make(&console, MakeArgs { file: file.clone(), salt: None });
-        assert_eq!(again.map_err(|failure| failure.code), Err("file".to_owned()));
+        assert_eq!(again.map_err(|failure| failure.code), Err("salt_exists".to_owned()));
         assert_eq!(salt_in(&dir.path().join("terms.txt.salt")).unwrap(), salt);
 
         fs::write(&file, "freight 1300 EUR, prepaid\n").unwrap();

@@ -29,7 +29,7 @@ pub struct SignArgs {
     #[arg(default_value = "-")]
     file: PathBuf,
     /// Directory of the device, as `consign device new` made it: its key, its name and its next number
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "public_key", "device", "sequence", "floor", "network"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "public_key", "device", "sequence", "network"])]
     dir: Option<PathBuf>,
     /// Key file of the device, or of the member where --device names one
     #[arg(long, value_name = "FILE", required_unless_present_any = ["dir", "public_key"])]
@@ -49,7 +49,7 @@ pub struct SignArgs {
     /// Number of this event among the device's, from 1; each is used once
     #[arg(long, value_name = "N", required_unless_present = "dir", value_parser = clap::value_parser!(u64).range(1..))]
     sequence: Option<u64>,
-    /// Numbers below this that are still missing are closed for ever
+    /// Numbers below this that are still missing are closed for ever: at most the event's own number
     #[arg(long, value_name = "N", default_value_t = 0)]
     floor: u64,
     /// Network that the event is meant for; else that of the trust file, or of the node
@@ -100,6 +100,8 @@ pub(super) async fn run(console: &Console, global: &Global, args: SignArgs) -> R
     let form = parse_form(&read(&args.file)?)?;
     if let Some(dir) = &args.dir {
         let signed = Book::open(dir)?.sign(|id, network, sequence, floor| {
+            let floor = floor.max(args.floor);
+            need_floor(floor, sequence)?;
             form.event(Signer { network, id, sequence, floor }).map_err(bad_form)
         })?;
         return write(console, args.out, &signed);
@@ -107,6 +109,7 @@ pub(super) async fn run(console: &Console, global: &Global, args: SignArgs) -> R
     let (Some(id), Some(sequence)) = (args.device, args.sequence) else {
         return Err(bad_form("nobody is named who signs".to_owned()));
     };
+    need_floor(args.floor, sequence)?;
     // A passphrase that is wrong is said before a node is asked.
     let key = args.key.as_deref().map(|path| keys::read_signer(path, &id)).transpose()?;
     let network = match args.network {
@@ -133,6 +136,19 @@ pub(super) async fn run(console: &Console, global: &Global, args: SignArgs) -> R
     write(console, args.out, &signed)
 }
 
+/// Checked before the number is used up: the ledger refuses it.
+fn need_floor(floor: u64, sequence: u64) -> Result<(), Failure> {
+    if floor <= sequence {
+        return Ok(());
+    }
+    let why = format!("the floor {floor} is above the event's own number {sequence}");
+    Err(Failure::usage(
+        "bad_event",
+        why,
+        format!("--floor {sequence} closes all numbers below this event"),
+    ))
+}
+
 fn not_its_own() -> Failure {
     let message = "the signature does not hold under that key over this event";
     let help = "have the key sign what --to-sign wrote for the same file, device, number and network; \
@@ -151,4 +167,16 @@ fn write(console: &Console, out: Option<PathBuf>, signed: &SignedEvent) -> Resul
         bytes: signed.bytes().len(),
         file: out,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_is_at_most_the_events_own_number() {
+        assert_eq!([need_floor(0, 1), need_floor(7, 7)], [Ok(()), Ok(())]);
+        let failure = need_floor(8, 7).unwrap_err();
+        assert_eq!(failure.help, "--floor 7 closes all numbers below this event");
+    }
 }

@@ -191,7 +191,8 @@ struct Address {
 fn addresses(spec: &Spec) -> Result<Vec<Address>, Failure> {
     let port = |base: u16, i: usize| {
         u16::try_from(i).ok().and_then(|i| base.checked_add(i)).ok_or_else(|| {
-            let message = format!("ports from {base} on do not suffice for {i} parties");
+            let parties = spec.parties.len();
+            let message = format!("ports from {base} on do not suffice for {parties} parties");
             Failure::usage("bad_network", message, "choose a lower --base-port")
         })
     };

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use consign_rpc::views::EventStatus;
-use consign_types::digest::{NetworkId, encode_hex};
-use consign_types::event::{Action, Event, SignedEvent, Subject, possession_message};
+use consign_types::digest::encode_hex;
+use consign_types::event::{Action, SignedEvent, Subject, possession_message};
 use consign_types::key::SecretKey;
 use consign_types::party::{PartyId, SignerId};
 use serde::Serialize;
@@ -19,9 +19,8 @@ use crate::console::{Console, Report};
 use crate::durable;
 use crate::event::{self, Stage, progress};
 use crate::failure::{Exit, Failure};
-use crate::instant;
 use crate::keys::{self, Purpose};
-use crate::member::{known, wrong_key};
+use crate::member::{Member, known, wrong_key};
 use crate::node::Node;
 
 /// `consign key rotate`.
@@ -81,14 +80,14 @@ pub async fn run(console: &Console, global: &Global, args: RotateArgs) -> Result
         let passphrase = passphrase.as_ref().map(|text| text.as_bytes());
         keys::create_under(&next, Purpose::Member, passphrase)?
     };
-    let member = SignerId::member(args.party.clone());
     let node = Node::first(global).await?;
     let known = known(global, &node, &args.party).await?;
     let status = if known.key.0 == new.public().into() {
         None
     } else if known.key.0 == present.public().into() {
         let network = event::network_at(global, &node).await?;
-        let rotation = rotation(network, member, known.next_sequence, &present, &new);
+        let member = Member::with(args.party.clone(), network, present);
+        let rotation = rotation(&member, known.next_sequence, &new);
         Some(event::bring(console, global, &node, &rotation, Stage::Proven).await?)
     } else {
         return Err(wrong_key(&args.party, &known));
@@ -106,28 +105,11 @@ pub async fn run(console: &Console, global: &Global, args: RotateArgs) -> Result
     })
 }
 
-fn rotation(
-    network: NetworkId,
-    member: SignerId,
-    sequence: u64,
-    present: &SecretKey,
-    new: &SecretKey,
-) -> SignedEvent {
-    let subject = Subject::Signer(member.clone());
+fn rotation(member: &Member, sequence: u64, new: &SecretKey) -> SignedEvent {
+    let subject = Subject::Signer(SignerId::member(member.party.clone()));
     let key = new.public().into();
-    let possession = new.sign(&possession_message(network, &subject, &key));
-    let event = Event {
-        network,
-        signer: member,
-        subject,
-        sequence,
-        floor: 0,
-        time: instant::now(),
-        place: None,
-        basis: None,
-        action: Action::Rotate { key, possession, first: sequence + 1 },
-    };
-    SignedEvent::sign(event, present)
+    let possession = new.sign(&possession_message(member.network, &subject, &key));
+    member.sign(subject, Action::Rotate { key, possession, first: sequence + 1 }, sequence)
 }
 
 fn refuse_other_purposes(path: &Path) -> Result<(), Failure> {

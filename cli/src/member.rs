@@ -51,7 +51,12 @@ impl Member {
     /// # Errors
     /// When it cannot be read.
     pub fn new(party: PartyId, network: NetworkId, key: &Path) -> Result<Self, Failure> {
-        Ok(Self { party, network, key: keys::read(key, Purpose::Member)? })
+        Ok(Self::with(party, network, keys::read(key, Purpose::Member)?))
+    }
+
+    /// The member whose key is at hand.
+    pub const fn with(party: PartyId, network: NetworkId, key: SecretKey) -> Self {
+        Self { party, network, key }
     }
 
     /// Signs `action` about a subject.

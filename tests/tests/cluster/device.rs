@@ -1,9 +1,6 @@
 //! Devices on a running network, by the page of the manual: its commands are what runs here.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
+use consign_cli::durable;
 use consign_cli::keys::Purpose;
 use consign_rpc::client::Client;
 use consign_rpc::params::{GetDevice, GetDeviceHistory};
@@ -51,11 +48,6 @@ async fn history(client: &Client, name: &str) -> Vec<EventView> {
     client.call(&call).await.expect("it is enrolled").data
 }
 
-fn private(from: &Path, to: &Path) {
-    fs::copy(from, to).expect("it can be copied");
-    fs::set_permissions(to, fs::Permissions::from_mode(0o600)).expect("it can be changed");
-}
-
 /// The page from its first block to its last; between them a rotation while the device signs on.
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_live_as_the_manual_says() {
@@ -66,8 +58,9 @@ async fn devices_live_as_the_manual_says() {
         url: drill.home(&handler).url.clone(),
     };
     let layout = drill.devnet().layout();
-    private(&layout.key(&handler, Purpose::Member), &desk.dir.path().join("member.key"));
-    private(&layout.trust(), &desk.dir.path().join("network.trust.json"));
+    durable::copy(&layout.key(&handler, Purpose::Member), &desk.dir.path().join("member.key"))
+        .expect("a copy");
+    durable::copy(&layout.trust(), &desk.dir.path().join("network.trust.json")).expect("a copy");
     let client = drill.client(&handler);
 
     let mut blocks = blocks(PAGE).into_iter();

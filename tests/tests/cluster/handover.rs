@@ -1,9 +1,6 @@
 //! Handovers on a running network, with and without it, by the page of the manual: its commands are what runs here.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
+use consign_cli::durable;
 use consign_cli::keys::Purpose;
 use consign_rpc::params::{GetDeviceHistory, GetHistory};
 use consign_tests::drill::Drill;
@@ -24,22 +21,17 @@ const SAID: [&[&str]; 7] = [
     &["proven: block", "held by handler", "VERIFIED"],
 ];
 
-fn private(from: &Path, to: &Path) {
-    fs::copy(from, to).expect("it can be copied");
-    fs::set_permissions(to, fs::Permissions::from_mode(0o600)).expect("it can be changed");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn units_are_handed_over_as_the_manual_says() {
     let mut drill = Drill::start().await;
     let dir = tempfile::tempdir().expect("a directory");
     let layout = drill.devnet().layout();
-    private(&layout.trust(), &dir.path().join("network.trust.json"));
+    durable::copy(&layout.trust(), &dir.path().join("network.trust.json")).expect("a copy");
     let parties = drill.parties();
     let of = |name: &str| parties.iter().find(|party| party.as_str() == name).expect("a party");
     for name in ["handler", "airline"] {
         let key = dir.path().join(format!("{name}.key"));
-        private(&layout.key(of(name), Purpose::Member), &key);
+        durable::copy(&layout.key(of(name), Purpose::Member), &key).expect("a copy");
     }
     let url = drill.home(of("handler")).url.clone();
     let client = drill.client(of("handler"));
